@@ -1,0 +1,171 @@
+/**
+ * The manifest in its canonical form: what every other room reads. Loading (YAML, JSON or `defineManifest`)
+ * fills every default, so nothing here is optional that a reader would have to guess.
+ */
+
+/** `store.schema.table`, each part as the catalog spells it. */
+export type TableId = string;
+/** `store.schema.table.column`. */
+export type ColumnId = string;
+/** An ISO 8601 calendar duration, such as `P2Y` or `P90D`. */
+export type IsoDuration = string;
+
+export interface Manifest {
+  readonly organisation: string;
+  readonly controller: { readonly name: string; readonly country: string | null; readonly dpo: string | null } | null;
+  readonly timezone: string;
+  readonly mode: 'observe' | 'enforce';
+  readonly regimes: { readonly default: string; readonly from: string | null; readonly map: Readonly<Record<string, string>> };
+  readonly stores: Readonly<Record<string, StoreDeclaration>>;
+  readonly purposes: Readonly<Record<string, Purpose>>;
+  readonly subjects: Readonly<Record<string, Subject>>;
+  readonly tables: Readonly<Record<TableId, TableDeclaration>>;
+  readonly ignored: Readonly<Record<TableId, string>>;
+  readonly references: readonly Reference[];
+  readonly shared: readonly SharedTable[];
+  readonly recipients: Readonly<Record<string, Recipient>>;
+  readonly own: Readonly<Record<string, IsoDuration>>;
+  readonly purge: PurgePolicy;
+  readonly schedules: Readonly<Record<string, ScheduleDeclaration>>;
+}
+
+export interface StoreDeclaration {
+  /** May hold `${NAME}`: resolved from the environment when connecting, never before hashing. */
+  readonly url: string;
+  /** True for the one store that also holds runs, manifests and certificates. */
+  readonly home: boolean;
+  /** Schemas of which every table must be declared or ignored; by default those that a declared table names. */
+  readonly schemas: readonly string[];
+}
+
+export interface Purpose {
+  readonly basis: string | Readonly<Record<string, string>>;
+  readonly description: string | null;
+  readonly [declared: string]: unknown;
+}
+
+export interface Subject {
+  readonly table: TableId;
+  readonly key: readonly string[];
+  readonly identities: Readonly<Record<string, string>>;
+}
+
+export interface TableDeclaration {
+  readonly purposes: readonly string[];
+  /** When the row was captured; null when nothing says so. */
+  readonly capturedAt: string | null;
+  /** Classified columns; null means "all columns serve the table's purposes" (a short first manifest). */
+  readonly columns: Readonly<Record<string, ColumnDeclaration>> | null;
+  readonly json: readonly JsonPath[];
+  readonly retention: RetentionRule | null;
+  readonly floor: Floor | null;
+  readonly because: string | null;
+}
+
+export interface ColumnDeclaration {
+  readonly category: string | null;
+  readonly identifying: boolean;
+  readonly origin: 'provided' | 'observed' | 'derived' | null;
+  readonly protected: string | null;
+  readonly special: string | null;
+  readonly purposes: readonly string[] | null;
+  readonly because: string | null;
+}
+
+export interface JsonPath {
+  readonly column: string;
+  readonly path: string;
+  readonly refers: string | null;
+  readonly onErase: 'remove' | 'null';
+}
+
+/** What a rule does with a time that cannot be compared with a cut-off; `keep` also reports the row. */
+export type OddTime = 'keep' | 'expire';
+
+export interface RetentionRule {
+  readonly keep: IsoDuration;
+  /** A column of the table itself, or the newest value of a column in a table that references this one. */
+  readonly after: { readonly column: string } | { readonly lastOf: ColumnId };
+  readonly missing: OddTime;
+  readonly infinite: OddTime;
+  readonly future: OddTime;
+  /** How `timestamp` without time zone is read: `keep` touches no row until somebody says. Dates are local days. */
+  readonly zoneless: 'keep' | 'local' | 'utc';
+  /** What happens to rows that reference an expired row; a table that is not named means `keep`. */
+  readonly children: Readonly<Record<TableId, ChildAction>>;
+  readonly then: RetentionAction;
+  /** Local daily window, such as `01:00-05:00`; null means any time. */
+  readonly between: string | null;
+  readonly because: string | null;
+}
+
+/** `keep`: the parent stays while the child is there. `delete`: child first. `detach`: the reference becomes null. */
+export type ChildAction = 'keep' | 'delete' | 'detach';
+
+export type RetentionAction =
+  | { readonly kind: 'delete' }
+  | { readonly kind: 'mask'; readonly columns: Readonly<Record<string, Mask>> }
+  | {
+      readonly kind: 'aggregate';
+      readonly into: TableId;
+      /** Target column ← source column, or ← the local day of a source column. */
+      readonly by: Readonly<Record<string, { readonly column: string } | { readonly date: string }>>;
+      /** Target column ← measure over the deleted rows. */
+      readonly measures: Readonly<Record<string, { readonly of: 'count' } | { readonly of: 'sum' | 'min' | 'max'; readonly column: string }>>;
+    };
+
+export type Mask =
+  | { readonly with: 'null' }
+  | { readonly with: 'constant'; readonly value: string | number | boolean }
+  | { readonly with: 'truncate'; readonly to: 'day' | 'month' | 'year' };
+
+export interface Floor {
+  readonly keep: IsoDuration;
+  readonly after: string;
+  /** `end_of_year`: the period starts when the calendar year of `after` ends. */
+  readonly from: 'end_of_year' | null;
+  readonly rule: string;
+  readonly restrict: { readonly roles: readonly string[] } | null;
+}
+
+export interface Reference {
+  readonly from: ColumnId;
+  /** Column values that make the reference hold: a polymorphic `(type, id)` pair. */
+  readonly when: Readonly<Record<string, string | number | boolean>>;
+  /** A subject (`customer`), one of its identities (`customer.email`), or a column id. */
+  readonly to: string;
+}
+
+export interface SharedTable {
+  readonly table: TableId;
+  readonly owners: TableId;
+  readonly onErase: 'detach' | 'delete' | 'keep';
+  readonly lastOwner: 'delete' | 'keep';
+}
+
+export interface Recipient {
+  readonly role: 'processor' | 'controller';
+  readonly country: string | null;
+  readonly receives: readonly string[];
+  readonly notify: Readonly<Record<string, string>>;
+}
+
+export interface PurgePolicy {
+  /** Lanes that work on one table at the same time. */
+  readonly lanes: number;
+  /** Target of one transaction, in milliseconds. */
+  readonly batchMs: number;
+  /** Share of the time that a lane works; the rest it rests, so that the owner's applications come first. 1 = no pacing. */
+  readonly duty: number;
+  readonly between: string | null;
+  /** `never`, `always`, or only when a plan would change more than `over` rows. */
+  readonly approval: 'never' | 'always' | { readonly over: number };
+}
+
+export interface ScheduleDeclaration {
+  readonly cron: string;
+  readonly jitter: IsoDuration | null;
+  readonly overlap: 'skip' | 'buffer_one' | 'allow_all';
+  readonly catchUp: IsoDuration;
+  readonly run: readonly string[];
+}
