@@ -16,6 +16,8 @@ export type ErrorKind =
   | 'permission'
   /** Our lease was taken over: only we say so, never Postgres. */
   | 'fenced'
+  /** The store forgot what a run had committed, or is another one: only we say so. */
+  | 'restored'
   /** A table or column is not what the plan saw. */
   | 'schema'
   | 'other';
@@ -100,6 +102,7 @@ export const SENTENCES: Readonly<Record<ErrorKind, string>> = {
   raised: 'a trigger, function or conversion failed on a row',
   connection: 'the database is out of reach or closed the connection',
   permission: 'our role may not do this, or row-level security would hide rows from it',
+  restored: 'the store is not what it was when the run began',
   fenced: 'another run has taken over the lease on this table',
   schema: 'the table is not what the plan saw; check the manifest and plan again',
   other: 'the database refused the statement',

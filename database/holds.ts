@@ -1,0 +1,96 @@
+import { sql, type Kysely, type RawBuilder } from 'kysely';
+import type { Condition, Hold } from '../domain/retention/hold.ts';
+import { inTransaction, type Store } from './store.ts';
+
+/** One lock per store: batches take it shared, placing a hold takes it exclusively, so neither can overtake the other. */
+const HOLDS_LOCK = sql`hashtextextended('probity.holds', 0)`;
+
+// Batches are short; a hold that cannot be placed within this time says so rather than look placed.
+const PLACE_TIMEOUT_MS = 60_000;
+
+/** A row is under an active hold while this is true of `h`. */
+export const ACTIVE: RawBuilder<boolean> = sql<boolean>`h.released_at is null and (h.ends_at is null or h.ends_at > now())`;
+
+/** What a batch must respect: holds by table, and which subjects have any hold at all. */
+export interface ActiveHolds {
+  readonly tables: readonly Hold[];
+  readonly subjects: readonly string[];
+}
+
+export const NO_HOLDS: ActiveHolds = { tables: [], subjects: [] };
+
+/** Locks out the placing of holds until the transaction ends, then reads those in force. */
+export async function lockAndReadHolds(trx: Kysely<unknown>): Promise<ActiveHolds> {
+  await sql`select pg_advisory_xact_lock_shared(${HOLDS_LOCK})`.execute(trx);
+  return activeHolds(trx);
+}
+
+/** The holds in force now, read without a lock: for plans and reports. */
+export async function activeHolds(db: Kysely<unknown>): Promise<ActiveHolds> {
+  const { rows } = await sql<HoldRow>`
+    select h.hold_id, h.table_name, h.conditions, h.subject, h.subject_key, h.reason, h.actor, h.placed_at, h.ends_at, h.released_at
+    from probity.hold h where h.table_name is not null and ${ACTIVE} order by h.hold_id`.execute(db);
+  const subjects = await sql<{ subject: string }>`
+    select distinct h.subject from probity.hold h where h.subject is not null and ${ACTIVE} order by h.subject`.execute(db);
+  return { tables: rows.map(toHold), subjects: subjects.rows.map((row) => row.subject) };
+}
+
+interface HoldRow {
+  hold_id: string;
+  table_name: string | null;
+  conditions: Condition[] | null;
+  subject: string | null;
+  subject_key: string[] | null;
+  reason: string;
+  actor: string;
+  placed_at: Date;
+  ends_at: Date | null;
+  released_at: Date | null;
+}
+
+function toHold(row: HoldRow): Hold {
+  const scope =
+    row.table_name !== null
+      ? ({ kind: 'table', table: row.table_name, conditions: row.conditions ?? [] } as const)
+      : ({ kind: 'subject', subject: row.subject ?? '', key: row.subject_key ?? [] } as const);
+  return {
+    id: row.hold_id,
+    scope,
+    reason: row.reason,
+    actor: row.actor,
+    placedAt: row.placed_at.toISOString(),
+    endsAt: row.ends_at?.toISOString() ?? null,
+  };
+}
+
+/** Every hold of the store, newest first; released ones only on request. */
+export async function listHolds(store: Store, options: { readonly released: boolean }): Promise<(Hold & { releasedAt: string | null })[]> {
+  const { rows } = await sql<HoldRow>`
+    select h.hold_id, h.table_name, h.conditions, h.subject, h.subject_key, h.reason, h.actor, h.placed_at, h.ends_at, h.released_at
+    from probity.hold h where ${options.released} or h.released_at is null order by h.placed_at desc, h.hold_id`.execute(store.db);
+  return rows.map((row) => ({ ...toHold(row), releasedAt: row.released_at?.toISOString() ?? null }));
+}
+
+/**
+ * Places a hold. When this returns, no row under it will be changed by any step that has not committed before.
+ * Throws a `StoreError` of kind `busy` when batches did not let go in time: the hold is then not placed.
+ */
+export async function placeHold(store: Store, hold: Omit<Hold, 'placedAt'>): Promise<void> {
+  const { scope } = hold;
+  await inTransaction(store, { lockTimeoutMs: PLACE_TIMEOUT_MS, settings: { synchronous_commit: 'on' } }, async (trx) => {
+    await sql`select pg_advisory_xact_lock(${HOLDS_LOCK})`.execute(trx);
+    await sql`
+      insert into probity.hold (hold_id, table_name, conditions, subject, subject_key, reason, actor, ends_at)
+      values (${hold.id}, ${scope.kind === 'table' ? scope.table : null}, ${JSON.stringify(scope.kind === 'table' ? scope.conditions : null)},
+        ${scope.kind === 'subject' ? scope.subject : null}, ${scope.kind === 'subject' ? [...scope.key] : null},
+        ${hold.reason}, ${hold.actor}, ${hold.endsAt})`.execute(trx);
+  });
+}
+
+/** Ends a hold. Returns false when there is no such hold in force. */
+export async function releaseHold(store: Store, id: string, by: string, reason: string): Promise<boolean> {
+  const { rows } = await sql<{ hold_id: string }>`
+    update probity.hold set released_at = now(), released_by = ${by}, release_reason = ${reason}
+    where hold_id = ${id} and released_at is null returning hold_id`.execute(store.db);
+  return rows.length > 0;
+}

@@ -1,0 +1,66 @@
+import { sql, type Kysely } from 'kysely';
+import { StoreError, translating } from './errors.ts';
+import type { Store } from './store.ts';
+
+/**
+ * How long a run keeps a table after its last sign of life. Too short, and a long checkpoint hands the table to another run
+ * (which only costs time: the fence keeps it right); too long, and a dead worker blocks the next run.
+ */
+export const LEASE_MS = 60_000;
+
+export interface Lease {
+  readonly table: string;
+  readonly runId: string;
+  readonly fence: number;
+}
+
+/**
+ * Takes the table for a run, or renews what the run has. Returns null while another run holds it. A new fence waits for
+ * every batch that still works under the old one, since those hold the row's key share.
+ */
+export async function takeLease(store: Store, table: string, runId: string, leaseMs = LEASE_MS): Promise<Lease | null> {
+  const { rows } = await translating(store, () =>
+    sql<{ fence: number }>`
+      insert into probity.lease as l (table_name, run_id, fence, expires_at)
+      values (${table}, ${runId}, 1, clock_timestamp() + ${leaseMs} * interval '1 millisecond')
+      on conflict (table_name) do update set
+        run_id = excluded.run_id,
+        fence = case when l.run_id = excluded.run_id then l.fence else l.fence + 1 end,
+        expires_at = excluded.expires_at
+      where l.run_id = excluded.run_id or l.expires_at < clock_timestamp()
+      returning l.fence`.execute(store.db),
+  );
+  const [row] = rows;
+  return row === undefined ? null : { table, runId, fence: row.fence };
+}
+
+/** Keeps the lease alive without disturbing batches. Throws when it was lost. */
+export async function renewLease(store: Store, lease: Lease, leaseMs = LEASE_MS): Promise<void> {
+  const { rows } = await translating(store, () =>
+    sql<{ fence: number }>`
+      update probity.lease set expires_at = clock_timestamp() + ${leaseMs} * interval '1 millisecond'
+      where table_name = ${lease.table} and run_id = ${lease.runId} and fence = ${lease.fence} returning fence`.execute(store.db),
+  );
+  if (rows.length === 0) throw fenced(store.name, lease.table);
+}
+
+/** Lets the next run have the table at once. */
+export async function releaseLease(store: Store, lease: Lease): Promise<void> {
+  await translating(store, () =>
+    sql`update probity.lease set expires_at = '-infinity' where table_name = ${lease.table} and run_id = ${lease.runId} and fence = ${lease.fence}`.execute(
+      store.db,
+    ),
+  );
+}
+
+/** Inside a step: the lease is still ours, and nobody can take it before this transaction ends. */
+export async function holdLease(trx: Kysely<unknown>, store: string, lease: Lease): Promise<void> {
+  const { rows } = await sql<{ fence: number }>`
+    select fence from probity.lease
+    where table_name = ${lease.table} and run_id = ${lease.runId} and fence = ${lease.fence} for key share`.execute(trx);
+  if (rows.length === 0) throw fenced(store, lease.table);
+}
+
+function fenced(store: string, table: string): StoreError {
+  return new StoreError({ store, table, code: 'PB001', kind: 'fenced', retryable: false });
+}

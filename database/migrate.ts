@@ -1,0 +1,60 @@
+import type { Kysely } from 'kysely';
+import { Migrator, type Migration } from 'kysely/migration';
+import type { Store } from './store.ts';
+import * as store0001 from './migrations/0001-store.ts';
+import * as home0002 from './migrations/0002-home.ts';
+
+const STORE_MIGRATIONS = { '0001-store': store0001 };
+const HOME_MIGRATIONS = { ...STORE_MIGRATIONS, '0002-home': home0002 };
+
+type Migrations = Readonly<Record<string, { statements: readonly string[]; up(db: Kysely<unknown>): Promise<void> }>>;
+
+function migrationsFor(home: boolean): Migrations {
+  return home ? HOME_MIGRATIONS : STORE_MIGRATIONS;
+}
+
+function migratorFor(store: Store, home: boolean): Migrator {
+  const migrations: Record<string, Migration> = { ...migrationsFor(home) };
+  return new Migrator({
+    db: store.db,
+    provider: { getMigrations: () => Promise.resolve(migrations) },
+    migrationTableSchema: 'probity',
+    migrationTableName: 'migration',
+    migrationLockTableName: 'migration_lock',
+  });
+}
+
+/** Brings our schema in `store` to this version. Returns the names of the migrations that were applied now. */
+export async function migrate(store: Store, home: boolean): Promise<string[]> {
+  const { error, results } = await migratorFor(store, home).migrateToLatest();
+  if (error !== undefined) throw error instanceof Error ? error : new Error('The migration failed');
+  return (results ?? []).filter((result) => result.status === 'Success').map((result) => result.migrationName);
+}
+
+/** The same migrations as SQL text, for people who apply SQL themselves; it records itself as kysely's migrator would. */
+export function migrationSql(home: boolean): string {
+  const names = Object.keys(migrationsFor(home));
+  const lines = ['begin;', ...Object.values(migrationsFor(home)).flatMap((migration) => migration.statements.map((text) => `${text};`))];
+  lines.push(
+    'create table if not exists probity.migration (name varchar(255) primary key, timestamp varchar(255) not null);',
+    'create table if not exists probity.migration_lock (id varchar(255) primary key, is_locked integer not null default 0);',
+    `insert into probity.migration_lock (id, is_locked) values ('migration_lock', 0) on conflict do nothing;`,
+    ...names.map((name) => `insert into probity.migration (name, timestamp) values ('${name}', now()::text) on conflict do nothing;`),
+    'commit;',
+  );
+  return lines.join('\n') + '\n';
+}
+
+export type SchemaState = 'missing' | 'outdated' | 'current' | 'newer';
+
+/** Whether our schema is there; `newer` means that a later version of this software made it, and we must not write. */
+export async function schemaState(store: Store, home: boolean): Promise<SchemaState> {
+  const known = Object.keys(migrationsFor(true));
+  const wanted = Object.keys(migrationsFor(home));
+  const found = await store.pool.query<{ there: boolean }>(`select to_regclass('probity.migration') is not null as there`);
+  if (found.rows[0]?.there !== true) return 'missing';
+  const applied = await store.pool.query<{ name: string }>('select name from probity.migration order by name');
+  const names = applied.rows.map((row) => row.name);
+  if (names.some((name) => !known.includes(name))) return 'newer';
+  return wanted.every((name) => names.includes(name)) ? 'current' : 'outdated';
+}
