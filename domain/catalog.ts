@@ -5,7 +5,11 @@ export interface Catalog {
   /** `server_version_num`, such as 180004. */
   readonly version: number;
   readonly database: string;
-  readonly role: { readonly name: string; readonly superuser: boolean; readonly bypassRls: boolean };
+  readonly role: {
+    readonly name: string;
+    readonly superuser: boolean;
+    readonly bypassRls: boolean;
+  };
   /** By `schema.table`; every table and view that is not the system's, an extension's, temporary or ours. */
   readonly tables: Readonly<Record<string, CatalogTable>>;
 }
@@ -14,7 +18,7 @@ export interface CatalogTable {
   readonly schema: string;
   readonly name: string;
   readonly oid: number;
-  readonly kind: 'table' | 'partitioned' | 'view' | 'foreign';
+  readonly kind: "table" | "partitioned" | "view" | "foreign";
   /** `schema.table` of the partitioned table that this is a direct partition of. */
   readonly partitionOf: string | null;
   /** Only for a partitioned table. */
@@ -23,15 +27,27 @@ export interface CatalogTable {
   readonly primaryKey: readonly string[] | null;
   /** Column sets of unique constraints and unique indexes without predicate or expression, the primary key included. */
   readonly uniques: readonly (readonly string[])[];
-  readonly checks: readonly { readonly name: string; readonly definition: string }[];
+  readonly checks: readonly {
+    readonly name: string;
+    readonly definition: string;
+  }[];
   /** Foreign keys that this table declares; a partition's own copies of its parent's keys are left out. */
   readonly foreignKeys: readonly ForeignKey[];
   readonly indexes: readonly CatalogIndex[];
   readonly triggers: readonly CatalogTrigger[];
   /** Rewrite rules on INSERT, UPDATE or DELETE. */
   readonly rules: readonly string[];
-  readonly rowSecurity: { readonly enabled: boolean; readonly forced: boolean; /** True when policies filter what our role sees. */ readonly filtersUs: boolean };
-  readonly privileges: { readonly select: boolean; readonly update: boolean; readonly delete: boolean; readonly owner: boolean };
+  readonly rowSecurity: {
+    readonly enabled: boolean;
+    readonly forced: boolean;
+    /** True when policies filter what our role sees. */ readonly filtersUs: boolean;
+  };
+  readonly privileges: {
+    readonly select: boolean;
+    readonly update: boolean;
+    readonly delete: boolean;
+    readonly owner: boolean;
+  };
   /** `pg_class.reltuples`; -1 when never analysed. */
   readonly estimatedRows: number;
   readonly bytes: number;
@@ -40,7 +56,7 @@ export interface CatalogTable {
 }
 
 export interface Partitioning {
-  readonly strategy: 'range' | 'list' | 'hash';
+  readonly strategy: "range" | "list" | "hash";
   /** Key columns; null for an expression. */
   readonly columns: readonly (string | null)[];
   readonly partitions: readonly Partition[];
@@ -63,9 +79,19 @@ export interface CatalogColumn {
   readonly type: string;
   /** Base type behind a domain: `pg_type.typname` of it, such as `timestamptz`, `date`, `text`, `int8`. */
   readonly baseType: string;
-  readonly typeCategory: 'string' | 'number' | 'time' | 'boolean' | 'json' | 'uuid' | 'enum' | 'binary' | 'array' | 'other';
+  readonly typeCategory:
+    | "string"
+    | "number"
+    | "time"
+    | "boolean"
+    | "json"
+    | "uuid"
+    | "enum"
+    | "binary"
+    | "array"
+    | "other";
   readonly nullable: boolean;
-  readonly generated: 'stored' | 'virtual' | null;
+  readonly generated: "stored" | "virtual" | null;
   readonly identity: boolean;
   readonly hasDefault: boolean;
   readonly comment: string | null;
@@ -77,8 +103,9 @@ export interface ForeignKey {
   /** `schema.table` */
   readonly references: string;
   readonly referencedColumns: readonly string[];
-  readonly onDelete: 'no action' | 'restrict' | 'cascade' | 'set null' | 'set default';
-  readonly match: 'simple' | 'full';
+  readonly onDelete:
+    "no action" | "restrict" | "cascade" | "set null" | "set default";
+  readonly match: "simple" | "full";
   readonly deferrable: boolean;
   readonly enforced: boolean;
   readonly validated: boolean;
@@ -96,8 +123,8 @@ export interface CatalogIndex {
 
 export interface CatalogTrigger {
   readonly name: string;
-  readonly timing: 'before' | 'after' | 'instead';
-  readonly level: 'row' | 'statement';
-  readonly events: readonly ('insert' | 'update' | 'delete' | 'truncate')[];
+  readonly timing: "before" | "after" | "instead";
+  readonly level: "row" | "statement";
+  readonly events: readonly ("insert" | "update" | "delete" | "truncate")[];
   readonly enabled: boolean;
 }
