@@ -111,7 +111,9 @@ export type RetentionAction =
       /** Target column ← source column, or ← the local day of a source column. */
       readonly by: Readonly<Record<string, { readonly column: string } | { readonly date: string }>>;
       /** Target column ← measure over the deleted rows. */
-      readonly measures: Readonly<Record<string, { readonly of: 'count' } | { readonly of: 'sum' | 'min' | 'max'; readonly column: string }>>;
+      readonly measures: Readonly<
+        Record<string, { readonly of: 'count' } | { readonly of: 'sum' | 'min' | 'max'; readonly column: string }>
+      >;
     };
 
 export type Mask =

@@ -1,0 +1,271 @@
+import type { Place, Problem } from './problem.ts';
+
+interface Entry {
+  readonly severity: Problem['severity'];
+  readonly title: string;
+  /** What to do about it, in a sentence or two. */
+  readonly help: string;
+}
+
+/**
+ * The one catalogue of problems. A code never changes its meaning and is never reused.
+ * P0xx: found by reading the manifest alone. P1xx: found by comparing it with live databases.
+ * docs/problems.md is made from this.
+ */
+export const CODES = {
+  P001: {
+    severity: 'error',
+    title: 'The manifest cannot be read',
+    help: 'Name a YAML or JSON file, a folder of them, or a module whose default export is `defineManifest({…})`.',
+  },
+  P002: {
+    severity: 'error',
+    title: 'Not valid YAML or JSON',
+    help: 'Mend the syntax at the place named; everything else is looked at after that.',
+  },
+  P003: {
+    severity: 'error',
+    title: 'Defined twice',
+    help: 'Keep one definition. Files of a folder are merged, so a key may stand in one of them only.',
+  },
+  P004: {
+    severity: 'error',
+    title: 'Unknown key',
+    help: 'The nearest known key is named. Unknown keys are never skipped: a misspelt rule would not be kept.',
+  },
+  P005: { severity: 'error', title: 'Missing, or of a wrong kind', help: 'Write a value of the kind named.' },
+  P006: { severity: 'error', title: 'Not one of the allowed values', help: 'Write one of the values listed.' },
+  P007: {
+    severity: 'error',
+    title: 'Malformed duration',
+    help: 'Durations are ISO 8601 calendar durations: `P90D`, `P13M`, `P2Y`. Pacing and jitter also take `200ms`, `30s`, `10m`, `2h`.',
+  },
+  P008: {
+    severity: 'error',
+    title: 'Malformed table or column id',
+    help: 'Tables are `store.schema.table` and columns `store.schema.table.column`. Names that hold a dot cannot be written.',
+  },
+  P009: {
+    severity: 'error',
+    title: 'Malformed daily window',
+    help: 'Write `HH:MM-HH:MM` in local time, such as `01:00-05:00`; it may pass midnight: `22:00-04:00`.',
+  },
+  P010: {
+    severity: 'error',
+    title: 'Malformed cron expression',
+    help: 'Five fields: minute, hour, day of month, month, day of week. The time zone is the one of the manifest.',
+  },
+  P011: { severity: 'error', title: 'Unknown time zone', help: 'Use a name of the IANA time zone database, such as `Europe/Berlin`.' },
+  P012: { severity: 'error', title: 'Unknown store', help: 'Declare it under `stores`, or write the name of one that is.' },
+  P013: { severity: 'error', title: 'Unknown purpose', help: 'Declare it under `purposes`, or write the name of one that is.' },
+  P014: { severity: 'error', title: 'Unknown subject or identity', help: 'Declare it under `subjects`, or write the name of one that is.' },
+  P015: {
+    severity: 'error',
+    title: 'Not exactly one home store',
+    help: 'Write `home: true` at the one store that shall hold runs, manifests and certificates.',
+  },
+  P016: { severity: 'error', title: 'Both declared and ignored', help: 'Remove the table from `tables` or from `ignore`.' },
+  P017: { severity: 'error', title: 'The same rule twice', help: 'Remove one of them.' },
+  P018: {
+    severity: 'info',
+    title: 'A floor is longer than the retention',
+    help: 'Allowed: the floor wins, and rows stay until it ends. Say so in `because`, or lengthen `keep` so that a reader sees one number.',
+  },
+  P019: {
+    severity: 'warning',
+    title: 'A password stands in the manifest',
+    help: 'Manifests are reviewed, stored and hashed. Write `${NAME}` and put the value into the environment.',
+  },
+  P020: {
+    severity: 'error',
+    title: 'A rule across stores',
+    help: 'Foreign keys end at the database: children, aggregates and last activity must be in the same store.',
+  },
+  P021: {
+    severity: 'error',
+    title: 'A table aggregated into itself',
+    help: 'Name another table: rows written into the same table would expire again.',
+  },
+  P022: {
+    severity: 'warning',
+    title: 'A scheduled job that this version does not run',
+    help: 'The schedule is kept in the manifest but not applied.',
+  },
+
+  P101: {
+    severity: 'warning',
+    title: 'A store was not looked at',
+    help: 'Its database was not read, so nothing about its tables could be checked.',
+  },
+  P102: { severity: 'error', title: 'Unknown table', help: 'The nearest name in the database is named.' },
+  P103: { severity: 'error', title: 'Unknown column', help: 'The nearest column of the table is named.' },
+  P104: {
+    severity: 'error',
+    title: 'Unclassified table',
+    help: 'Every table of a named schema is declared under `tables`, or listed under `ignore` with a reason. A partition follows its parent.',
+  },
+  P105: {
+    severity: 'error',
+    title: 'Unclassified column',
+    help: 'Where `columns` is given it names every column. Add it with its category.',
+  },
+  P106: { severity: 'error', title: 'Not a time', help: 'Retention and floors count from a `timestamptz`, `timestamp` or `date` column.' },
+  P107: {
+    severity: 'warning',
+    title: 'A time without zone, and nothing says how to read it',
+    help: 'Until `zoneless: local` or `zoneless: utc` is written every row is kept.',
+  },
+  P108: {
+    severity: 'warning',
+    title: 'A reference without an index',
+    help: 'Each deleted parent row reads the whole child table. Create the index named; Probity never builds indexes itself.',
+  },
+  P109: {
+    severity: 'error',
+    title: 'Foreign keys in a cycle that cannot be opened',
+    help: 'Rows of these tables cannot be deleted in any order. Make one of the columns nullable, or one constraint deferrable, or keep one of the children.',
+  },
+  P110: {
+    severity: 'warning',
+    title: 'A subject cannot be erased because of a cycle',
+    help: 'An erasure would need to delete from tables that reference each other. Make one of the columns nullable, or one constraint deferrable.',
+  },
+  P111: {
+    severity: 'error',
+    title: 'Row security hides rows',
+    help: 'A job that sees only some of the rows proves nothing. Connect as the owner, or as a role with BYPASSRLS, or add a policy that shows all rows.',
+  },
+  P112: {
+    severity: 'error',
+    title: 'A partition has a rule of its own',
+    help: 'A partition follows its parent. Declare the parent only.',
+  },
+  P113: {
+    severity: 'warning',
+    title: 'Personal data with no path to a subject',
+    help: 'Nobody could be found in this table. Add a reference under `references`, or a foreign key, or change the classification.',
+  },
+  P114: {
+    severity: 'error',
+    title: 'The subject key is not unique',
+    help: 'A subject is one row: name the primary key or the columns of a unique constraint.',
+  },
+  P115: {
+    severity: 'error',
+    title: 'The mask cannot be written',
+    help: 'The column is NOT NULL, generated, part of a key, or of another type.',
+  },
+  P116: {
+    severity: 'warning',
+    title: 'The mask may break a constraint',
+    help: 'A check, a unique index or a foreign key mentions the column. Try the rule in a copy first; rows that the constraint refuses are reported and stay.',
+  },
+  P117: {
+    severity: 'error',
+    title: 'The aggregate does not fit its target',
+    help: 'Types of both sides must agree, and every NOT NULL column without default must be filled.',
+  },
+  P118: {
+    severity: 'error',
+    title: 'The aggregate target has no unique key over its groups',
+    help: 'Sums are added to the existing row of a group, so a unique constraint or index over exactly the `by` columns is needed.',
+  },
+  P119: {
+    severity: 'error',
+    title: 'Last activity in a table that does not reference this one',
+    help: 'Name a column of a table with a foreign key, or a declared reference, to this one.',
+  },
+  P120: {
+    severity: 'error',
+    title: 'A child that does not reference the table',
+    help: 'Under `children` stand tables that reference this one, or one of the children that are deleted.',
+  },
+  P121: { severity: 'error', title: 'Cannot detach', help: 'A column of the reference is NOT NULL. Use `delete` or `keep`.' },
+  P122: {
+    severity: 'error',
+    title: 'Rows outside the plan would change',
+    help: 'A foreign key with ON DELETE CASCADE, SET NULL or SET DEFAULT points here from a table that the manifest does not know. Declare that table, or name it under `children`.',
+  },
+  P123: {
+    severity: 'error',
+    title: 'A rewrite rule changes what DELETE or UPDATE does',
+    help: 'Effects could be neither counted nor proven. Replace the rule by a trigger, or remove it.',
+  },
+  P124: {
+    severity: 'error',
+    title: 'A table that Probity refuses to change',
+    help: 'The reason is named. Ignore the table with a reason, or change its kind.',
+  },
+  P125: {
+    severity: 'error',
+    title: 'A privilege is missing',
+    help: 'An error when it is needed to plan, or in `mode: enforce`; a warning while only observing. Run the GRANT that is named.',
+  },
+  P126: {
+    severity: 'info',
+    title: 'Data to minimise: nothing uses it',
+    help: 'No purpose covers it. Name the purpose that needs it, or stop collecting it.',
+  },
+  P127: {
+    severity: 'info',
+    title: 'Data to minimise: kept longer than any use',
+    help: 'Shorten `keep`, or name the purpose that needs it longer.',
+  },
+  P128: {
+    severity: 'info',
+    title: 'Data to minimise: nothing says when it goes',
+    help: 'Personal data without `retention` stays for ever. Add a rule.',
+  },
+  P129: {
+    severity: 'info',
+    title: 'No index over the retention column',
+    help: 'Every run reads the whole table. Fine for a table where most rows expire at once.',
+  },
+  P130: {
+    severity: 'warning',
+    title: 'A foreign key that Postgres does not vouch for',
+    help: 'It is NOT ENFORCED or NOT VALID. It is followed like any other, but existing rows may point to nothing.',
+  },
+  P131: {
+    severity: 'info',
+    title: 'Rows that are referenced are kept',
+    help: 'The default for a child table that `children` does not name. `probity retention explain TABLE --kept` says which rows stay.',
+  },
+  P132: {
+    severity: 'warning',
+    title: 'A trigger may swallow or refuse deletes',
+    help: 'A BEFORE DELETE row trigger can cancel what the plan does. A table whose rows survive their DELETE stops the run as an error.',
+  },
+  P133: { severity: 'error', title: 'Not a JSON column', help: 'Paths under `json` need a column of type json or jsonb.' },
+  P134: {
+    severity: 'error',
+    title: 'A reference between types that cannot be compared',
+    help: 'Both columns must be of one kind: text with text, number with number.',
+  },
+} as const satisfies Record<string, Entry>;
+
+export type Code = keyof typeof CODES;
+
+/** Makes a problem; `severity` only where the catalogue says that it depends. */
+export function problem(
+  code: Code,
+  place: Place | null,
+  message: string,
+  fix: string | null = null,
+  severity?: Problem['severity'],
+): Problem {
+  return { code, severity: severity ?? CODES[code].severity, message, fix, place };
+}
+
+/** The text of docs/problems.md. */
+export function problemsPage(): string {
+  const sections = Object.entries(CODES).map(([code, entry]) => `## ${code}\n\n**${entry.title}** (${entry.severity}). ${entry.help}\n`);
+  return [
+    '# Problems that `probity check` reports\n',
+    'Every problem has a stable code, a place (file:line:column) and, where there is one, what to write instead.',
+    '`error`: nothing runs until it is mended. `warning`: it runs, and something is likely not as meant. `info`: worth knowing.',
+    'P0xx come from reading the manifest alone, P1xx from comparing it with the live databases.\n',
+    '<!-- Made from manifest/codes.ts: change it there, then run `npx vitest run test/manifest/generated.test.ts -u`. -->\n',
+    ...sections,
+  ].join('\n');
+}

@@ -1,0 +1,24 @@
+/** What a manifest that does not say gets. Each default prefers keeping rows, and the owner's applications, over speed. */
+export const DEFAULTS = {
+  timezone: 'UTC',
+  mode: 'observe',
+  regime: 'gdpr',
+  /** Two lanes already reach the speed of one plain DELETE; more would compete with the owner's applications. */
+  lanes: 2,
+  /** More lanes on one table only queue for its indexes and its write-ahead log. */
+  mostLanes: 32,
+  batchMs: 200,
+  /** Shorter is all overhead; longer holds row locks and snapshots for so long that people notice. */
+  leastBatchMs: 10,
+  mostBatchMs: 10_000,
+  /** Half of the time at rest: a purge is never urgent, the owner's applications are. */
+  duty: 0.5,
+  leastDuty: 0.01,
+  /** One missed night is made up the next morning; older misses are covered by the run that follows. */
+  catchUp: 'PT12H',
+  own: { consent_proof: 'P3Y', requests: 'P3Y', runs: 'P2Y', tombstones: 'P2Y', complaint_window: 'P6M' },
+} as const;
+
+/** Jobs that a schedule may name; `RUNNABLE_JOBS` are those that this version runs. */
+export const JOBS = ['retention', 'quality', 'bias', 'segments', 'surveys', 'requests'] as const;
+export const RUNNABLE_JOBS: readonly string[] = ['retention'];

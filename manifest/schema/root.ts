@@ -1,0 +1,107 @@
+import { z } from 'zod';
+import { DEFAULTS, JOBS } from '../defaults.ts';
+import { columnId, cron, dailyWindow, duration, name, shortDuration, subjectOrColumn, tableId, timeZone, words } from './scalars.ts';
+import { reference, sharedTable, table } from './table.ts';
+
+const basis = z.enum(['consent', 'soft_opt_in', 'contract', 'legal_obligation', 'vital_interests', 'public_task', 'legitimate_interests']);
+const channels = z.array(words);
+
+const store = z.strictObject({
+  url: words.meta({ description: 'postgres://…, usually "${DATABASE_URL}"', examples: ['${DATABASE_URL}'] }),
+  home: z.boolean().optional().meta({ description: 'Holds runs, manifests and certificates too' }),
+  schemas: z.array(words).optional().meta({ description: 'Schemas of which every table is declared or ignored' }),
+});
+
+const purpose = z.strictObject({
+  basis: z.union([basis, z.record(words, basis)]),
+  description: words.optional(),
+  ends: columnId.optional().meta({ description: 'The purpose ends for a subject at this time' }),
+  while: words.optional().meta({ description: 'Condition under which the basis holds' }),
+  roles: z.array(words).default([]),
+  objection: z.enum(['absolute', 'balanced']).optional(),
+  assessment: words.optional(),
+  channels: channels.default([]),
+  expires: duration.optional(),
+  on_expiry: z.enum(['stop', 'erase', 'ask']).optional(),
+  notice: words.optional(),
+  minimum_age: z.int().min(0).max(150).optional(),
+});
+
+const subject = z.strictObject({
+  table: tableId,
+  key: z.union([words, z.array(words).min(1)]),
+  identities: z.record(name, words).default({}).meta({ description: 'Identity → column of the subject table' }),
+});
+
+const notify = z.union([
+  z.strictObject({ webhook: words }),
+  z.strictObject({ activity: words, taskQueue: words }),
+  z.strictObject({ task: words.meta({ description: 'A person of this role does it and says so' }) }),
+]);
+
+const recipient = z.strictObject({
+  role: z.enum(['processor', 'controller']),
+  country: words.optional(),
+  receives: z.array(subjectOrColumn).default([]),
+  notify,
+});
+
+const purge = z.strictObject({
+  lanes: z.int().min(1).max(DEFAULTS.mostLanes).default(DEFAULTS.lanes).meta({ description: 'Lanes on one table at the same time' }),
+  batch: shortDuration.default(`${DEFAULTS.batchMs}ms`).meta({ description: 'Target of one transaction', examples: ['200ms'] }),
+  duty: z
+    .number()
+    .min(DEFAULTS.leastDuty)
+    .max(1)
+    .default(DEFAULTS.duty)
+    .meta({ description: 'Share of the time that a lane works; 1 = no pacing' }),
+  between: dailyWindow.optional(),
+  approval: z.union([z.enum(['never', 'always']), z.strictObject({ over: z.int().min(0).meta({ description: 'Rows' }) })]).default('never'),
+});
+
+const job = z.enum(JOBS);
+const schedule = z.strictObject({
+  cron,
+  jitter: shortDuration.optional(),
+  overlap: z.enum(['skip', 'buffer_one', 'allow_all']).default('skip'),
+  catch_up: shortDuration.default(DEFAULTS.catchUp).meta({ description: 'A start missed by no more than this is made up' }),
+  run: z.union([job, z.array(job).min(1)]),
+});
+
+const own = z.strictObject({
+  consent_proof: duration.default(DEFAULTS.own.consent_proof),
+  requests: duration.default(DEFAULTS.own.requests),
+  runs: duration.default(DEFAULTS.own.runs),
+  tombstones: duration.default(DEFAULTS.own.tombstones),
+  complaint_window: duration.default(DEFAULTS.own.complaint_window),
+});
+
+const regime = words.meta({ description: 'gdpr, ccpa, …' });
+
+/** The manifest as a user spells it. Strict: an unknown key is an error, since a misspelt promise would not be kept. */
+export const manifestSchema = z.strictObject({
+  $schema: z.string().optional(),
+  organisation: words,
+  controller: z.strictObject({ name: words, country: words.optional(), dpo: words.optional() }).optional(),
+  timezone: timeZone.default(DEFAULTS.timezone),
+  mode: z.enum(['observe', 'enforce']).default(DEFAULTS.mode).meta({ description: '`observe` plans and reports only' }),
+  regimes: z
+    .strictObject({ default: regime.default(DEFAULTS.regime), from: subjectOrColumn.optional(), map: z.record(words, regime).default({}) })
+    .prefault({}),
+  stores: z.record(name, store),
+  purposes: z.record(name, purpose).default({}),
+  subjects: z.record(name, subject).default({}),
+  tables: z.record(tableId, table).default({}),
+  ignore: z.record(tableId, words).default({}).meta({ description: 'Table → the reason why it is not governed' }),
+  references: z.array(reference).default([]),
+  shared: z.array(sharedTable).default([]),
+  recipients: z.record(name, recipient).default({}),
+  own: own.prefault({}),
+  purge: purge.prefault({}),
+  schedules: z.record(name, schedule).default({}),
+});
+
+/** What a user may write. */
+export type ManifestInput = z.input<typeof manifestSchema>;
+/** The same with every default filled in. */
+export type ParsedManifest = z.output<typeof manifestSchema>;

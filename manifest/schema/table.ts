@@ -1,0 +1,104 @@
+import { z } from 'zod';
+import { columnId, dailyWindow, duration, name, subjectOrColumn, tableId, words } from './scalars.ts';
+
+const scalar = z.union([z.string(), z.number(), z.boolean()]);
+
+const column = z.strictObject({
+  category: words.optional().meta({ description: 'contact, demographic, behaviour, financial, location, device, key, …' }),
+  identifying: z.boolean().default(false).meta({ description: 'Identifies a person alone or with others' }),
+  origin: z.enum(['provided', 'observed', 'derived']).optional(),
+  protected: words.optional().meta({ description: 'Protected attribute, such as age' }),
+  special: words.optional().meta({ description: 'Special category (Art. 9) only, such as health' }),
+  purposes: z.array(name).optional(),
+  because: words.optional(),
+});
+
+const json = z.strictObject({
+  column: words,
+  path: words.meta({ description: 'SQL/JSON path, such as $.contact.email' }),
+  refers: subjectOrColumn.optional(),
+  on_erase: z.enum(['remove', 'null']).default('remove'),
+});
+
+const mask = z.union([
+  z.null().meta({ description: 'Set to NULL' }),
+  z.strictObject({ constant: scalar }),
+  z.strictObject({ truncate: z.enum(['day', 'month', 'year']) }),
+]);
+
+const measure = z.union([
+  z.literal('count'),
+  z.strictObject({ sum: words }),
+  z.strictObject({ min: words }),
+  z.strictObject({ max: words }),
+]);
+
+const action = z.union([
+  z.literal('delete'),
+  z.strictObject({ mask: z.record(words, mask).refine((columns) => Object.keys(columns).length > 0, 'names no column') }),
+  z.strictObject({
+    aggregate_into: tableId,
+    by: z
+      .record(words, z.union([words, z.strictObject({ date: words })]))
+      .refine((groups) => Object.keys(groups).length > 0, 'names no group')
+      .meta({ description: 'Target column ← source column, or ← { date: source column } for its local day' }),
+    measures: z
+      .record(words, measure)
+      .refine((measures) => Object.keys(measures).length > 0, 'names no measure')
+      .meta({ description: 'Target column ← count, { sum: column }, { min: column } or { max: column }' }),
+  }),
+]);
+
+const oddTime = z.enum(['keep', 'expire']).default('keep');
+
+const retention = z.strictObject({
+  keep: duration,
+  after: z
+    .union([words, z.strictObject({ last: columnId })])
+    .meta({ description: 'A time column, or { last: column of a table that references this one }' }),
+  missing: oddTime.meta({ description: 'Rows without a time' }),
+  infinite: oddTime.meta({ description: 'Rows at infinity or -infinity' }),
+  future: oddTime.meta({ description: 'Rows with a time still to come' }),
+  zoneless: z.enum(['keep', 'local', 'utc']).default('keep').meta({ description: 'How a timestamp without time zone is read' }),
+  children: z
+    .record(tableId, z.enum(['keep', 'delete', 'detach']))
+    .default({})
+    .meta({ description: 'What happens to rows that reference an expired row; not named: the expired row is kept' }),
+  then: action.default('delete'),
+  between: dailyWindow.optional(),
+  because: words.optional(),
+});
+
+const floor = z.strictObject({
+  keep: duration,
+  after: words,
+  from: z.literal('end_of_year').optional(),
+  rule: words.meta({ description: 'The law or rule, such as de-hgb-257' }),
+  restrict: z.strictObject({ roles: z.array(words).min(1) }).optional(),
+});
+
+export const table = z.strictObject({
+  purposes: z.array(name).default([]),
+  captured_at: words.optional(),
+  columns: z
+    .record(words, z.union([words, column]))
+    .optional()
+    .meta({ description: 'Column → category, or → { category, identifying, … }' }),
+  json: z.array(json).default([]),
+  retention: retention.optional(),
+  floor: floor.optional(),
+  because: words.optional(),
+});
+
+export const reference = z.strictObject({
+  from: columnId,
+  when: z.record(words, scalar).default({}).meta({ description: 'Column values that make the reference hold' }),
+  to: subjectOrColumn,
+});
+
+export const sharedTable = z.strictObject({
+  table: tableId,
+  owners: tableId,
+  on_erase: z.enum(['detach', 'delete', 'keep']).default('detach'),
+  last_owner: z.enum(['delete', 'keep']).default('delete'),
+});
