@@ -9,7 +9,8 @@ cat > /dev/null
 pid=$1; signal=$2; folder=$3
 kill -s "$signal" "$pid" 2> /dev/null
 tries=0
-while kill -0 "$pid" 2> /dev/null && [ "$tries" -lt 300 ]; do tries=$((tries + 1)); sleep 0.1; done
+alive() { kill -0 "$pid" 2> /dev/null && ! grep -q ') Z ' "/proc/$pid/stat" 2> /dev/null; }
+while alive && [ "$tries" -lt 300 ]; do tries=$((tries + 1)); sleep 0.1; done
 kill -s KILL "$pid" 2> /dev/null
 if [ -n "$folder" ]; then rm -rf "$folder"; fi
 `;

@@ -28,12 +28,15 @@ export const serverUser = (): ServerUser | undefined => {
       // Not on this machine.
     }
   }
-  throw new Error(`PostgreSQL does not run as root, and neither ${ACCOUNTS.join(' nor ')} exists here: run as a normal user, or set DATABASE_URL`);
+  throw new Error(
+    `PostgreSQL does not run as root, and neither ${ACCOUNTS.join(' nor ')} exists here: run as a normal user, or set DATABASE_URL`,
+  );
 };
 
 /** Asked of the system and not computed from modes: access lists and mounts have a say too. */
 const canEnter = (user: ServerUser, folder: string): boolean =>
-  spawnSync('/bin/sh', ['-c', 'test -x "$1" && test -r "$1"', 'sh', folder], { cwd: '/', uid: user.uid, gid: user.gid, stdio: 'ignore' }).status === 0;
+  spawnSync('/bin/sh', ['-c', 'test -x "$1" && test -r "$1"', 'sh', folder], { cwd: '/', uid: user.uid, gid: user.gid, stdio: 'ignore' })
+    .status === 0;
 
 /** Names the folder outside that holds what could not stay inside; `removePostgres` follows it. */
 const POINTER = 'elsewhere';
@@ -61,7 +64,9 @@ const makeElsewhere = (dir: string, user: ServerUser): string => {
       rmSync(pointer, { force: true });
     }
   }
-  throw new Error(`The user ${user.name} can enter no folder for PostgreSQL's data (tried ${elsewhereParents().join(', ')}); set PROBITY_STATE to one that it can`);
+  throw new Error(
+    `The user ${user.name} can enter no folder for PostgreSQL's data (tried ${elsewhereParents().join(', ')}); set PROBITY_STATE to one that it can`,
+  );
 };
 
 export interface Place {
@@ -103,7 +108,8 @@ export const postgresPlace = (dir: string, major: PostgresMajor): Place => {
   const inside = join(dir, 'data');
   const outside = elsewhere === undefined ? undefined : join(elsewhere, 'data');
   // `dir` lets others pass since the chmod above, so what decides are the folders over it.
-  const reachable = spawnSync('/bin/sh', ['-c', 'cd "$1"', 'sh', dir], { cwd: '/', uid: user.uid, gid: user.gid, stdio: 'ignore' }).status === 0;
+  const reachable =
+    spawnSync('/bin/sh', ['-c', 'cd "$1"', 'sh', dir], { cwd: '/', uid: user.uid, gid: user.gid, stdio: 'ignore' }).status === 0;
   let data = inside;
   if (!reachable) data = outside ?? join((elsewhere = makeElsewhere(dir, user)), 'data');
   if (!existsSync(data)) mkdirSync(data, { mode: 0o700 });

@@ -13,9 +13,9 @@ import type { Place } from './postgres-place.ts';
 import type { PostgresMajor } from './postgres-binaries.ts';
 import { commonSettings, developmentSettings } from './postgres-settings.ts';
 import type { PostgresSettings } from './postgres-settings.ts';
-import { commandLine, hasEnded, isAlive, stopChild, stopPid } from './processes.ts';
+import { commandLine, hasEnded, stopChild, stopPid } from './processes.ts';
+import { makeWay, runningFrom, writeRecord } from './record.ts';
 
-/** Why: docs say little; embedded PostgreSQL for development and tests, on this machine only, with data that survives. */
 const SUPERUSER = 'postgres';
 
 /** Recovery after a kill replays up to max_wal_size; a slow disk needs minutes for that, and giving up would lose nothing but patience. */
@@ -88,8 +88,17 @@ const initialise = async (place: Place, major: PostgresMajor, password: string):
   try {
     // The built-in provider sorts alike on every machine and knows letters beyond ASCII; before 17 only C does the former.
     const locale = major >= 17 ? ['--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--locale=C'] : ['--locale=C'];
-    const flags = [`--pgdata=${place.data}`, `--username=${SUPERUSER}`, `--pwfile=${passwordFile}`, '--auth=scram-sha-256', '--encoding=UTF8'];
-    const child = spawn(join(place.binaries, 'bin', 'initdb'), [...flags, ...locale], { ...runAs(place), stdio: ['ignore', 'ignore', 'pipe'] });
+    const flags = [
+      `--pgdata=${place.data}`,
+      `--username=${SUPERUSER}`,
+      `--pwfile=${passwordFile}`,
+      '--auth=scram-sha-256',
+      '--encoding=UTF8',
+    ];
+    const child = spawn(join(place.binaries, 'bin', 'initdb'), [...flags, ...locale], {
+      ...runAs(place),
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
     let said = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
     await new Promise<void>((done, failed) => {
@@ -101,25 +110,16 @@ const initialise = async (place: Place, major: PostgresMajor, password: string):
   }
 };
 
-/** The postmaster that postmaster.pid names, if it lives and is one of this data folder; a pid file of a dead server is removed. */
-const runningPostmaster = (data: string): number | undefined => {
+/**
+ * PostgreSQL refuses to start while postmaster.pid names a living process, and after a restart of the machine that id may be anybody's.
+ * Call it when no server of ours runs from the folder.
+ */
+const removeStalePid = (data: string): void => {
   const file = join(data, 'postmaster.pid');
-  if (!existsSync(file)) return undefined;
+  if (!existsSync(file)) return;
   const pid = Number(readFileSync(file, 'utf8').split('\n')[0]);
-  if (Number.isInteger(pid) && pid > 0 && isAlive(pid) && commandLine(pid).includes(data)) return pid;
-  // PostgreSQL would refuse to start if another process had got this id meanwhile.
+  if (commandLine(pid).includes(data)) throw new Error(`A PostgreSQL that we did not start runs on ${data}: process ${pid}`);
   rmSync(file, { force: true });
-  return undefined;
-};
-
-const OWNER = 'owner';
-
-/** The process that started the server from this folder, if both still live. */
-const livingOwner = (dir: string): number | undefined => {
-  const file = join(dir, OWNER);
-  if (!existsSync(file)) return undefined;
-  const pid = Number(readFileSync(file, 'utf8'));
-  return pid !== process.pid && isAlive(pid) && /node/.test(commandLine(pid)) ? pid : undefined;
 };
 
 const tail = (file: string, from: number): string => {
@@ -140,13 +140,8 @@ export const startPostgres = async (options: PostgresOptions): Promise<PostgresS
   const logFile = join(dir, 'server.log');
   const portFile = join(dir, 'port');
 
-  const left = runningPostmaster(place.data);
-  if (left !== undefined) {
-    const owner = livingOwner(dir);
-    if (owner !== undefined) throw new Error(`PostgreSQL is already running from ${dir}: process ${left}, started by ${owner}`);
-    log(`stopping a PostgreSQL that was left running from ${dir}`);
-    await stopPid(left, FAST);
-  }
+  await makeWay('PostgreSQL', dir, place.data, FAST, log);
+  removeStalePid(place.data);
 
   const versionFile = join(place.data, 'PG_VERSION');
   if (existsSync(versionFile)) {
@@ -184,7 +179,10 @@ export const startPostgres = async (options: PostgresOptions): Promise<PostgresS
   const attempt = async (): Promise<string | undefined> => {
     const out = openSync(logFile, 'a', 0o600);
     const from = statSync(logFile).size;
-    const flags = Object.entries({ ...settings, listen_addresses: LOOPBACK, port: String(port) }).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+    const flags = Object.entries({ ...settings, listen_addresses: LOOPBACK, port: String(port) }).flatMap(([name, value]) => [
+      '-c',
+      `${name}=${value}`,
+    ]);
     const started = spawn(join(place.binaries, 'bin', 'postgres'), ['-D', place.data, ...flags], {
       ...runAs(place),
       // Ctrl-C in the terminal must reach the server through us, after those who use it have stopped.
@@ -234,7 +232,7 @@ export const startPostgres = async (options: PostgresOptions): Promise<PostgresS
       }
     }
     writeFileSync(portFile, `${port}\n`);
-    writeFileSync(join(dir, OWNER), `${process.pid}\n`);
+    if (child?.pid !== undefined) writeRecord(dir, child.pid);
   };
 
   const stop = async (steps: typeof FAST | typeof IMMEDIATE | readonly []): Promise<void> => {
@@ -264,13 +262,11 @@ export const startPostgres = async (options: PostgresOptions): Promise<PostgresS
 /** Stops what runs from `dir` and removes it with what it put elsewhere. Returns the folders that are gone. */
 export const removePostgres = async (dir: string): Promise<readonly string[]> => {
   const elsewhere = elsewhereOf(dir);
-  const gone: string[] = [];
-  for (const folder of [elsewhere, dir]) {
-    if (folder === undefined || !existsSync(folder)) continue;
-    const left = runningPostmaster(join(folder, 'data'));
-    if (left !== undefined) await stopPid(left, FAST);
-    rmSync(folder, { recursive: true, force: true });
-    gone.push(folder);
+  const folders = [elsewhere, dir].filter((folder) => folder !== undefined && existsSync(folder)) as string[];
+  for (const folder of folders) {
+    const left = runningFrom(dir, join(folder, 'data'));
+    if (left !== undefined) await stopPid(left.pid, FAST);
   }
-  return gone;
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+  return folders;
 };

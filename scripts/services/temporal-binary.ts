@@ -1,5 +1,16 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -44,11 +55,19 @@ const works = (file: string): boolean =>
 const seconds = (since: number): string => `${Math.round((Date.now() - since) / 1000)} s`;
 
 /** Runs a program to its end, telling every few seconds that it is still at work. Resolves to what it said if it failed. */
-const run = async (what: string, file: string, args: readonly string[], env: NodeJS.ProcessEnv, limitMs: number, log: Log): Promise<string | undefined> => {
+const run = async (
+  what: string,
+  file: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  limitMs: number,
+  log: Log,
+): Promise<string | undefined> => {
   const began = Date.now();
   const child = spawn(file, args, { env, stdio: ['ignore', 'pipe', 'pipe'], timeout: limitMs, killSignal: 'SIGKILL' });
   let said = '';
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-4_000)));
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-4_000)));
   const alive = setInterval(() => {
     const last = said.trim().split('\n').at(-1)?.slice(0, 100) ?? '';
     log(`${what}: ${seconds(began)}${last === '' ? '' : ` · ${last}`}`);
@@ -56,7 +75,9 @@ const run = async (what: string, file: string, args: readonly string[], env: Nod
   try {
     return await new Promise((done) => {
       child.once('error', (error) => done(error.message));
-      child.once('close', (code) => done(code === 0 ? undefined : said.trim() || `ended with ${code ?? 'a signal'} after ${seconds(began)}`));
+      child.once('close', (code) =>
+        done(code === 0 ? undefined : said.trim() || `ended with ${code ?? 'a signal'} after ${seconds(began)}`),
+      );
     });
   } finally {
     clearInterval(alive);
@@ -102,7 +123,9 @@ const download = async (staging: string, log: Log): Promise<string | undefined> 
   log('asking the SDK to download it');
   const script = fileURLToPath(new URL('temporal-download.ts', import.meta.url));
   const problem = await run('downloading Temporal', process.execPath, [script, staging], process.env, DOWNLOAD_LIMIT_MS, log);
-  const found = readdirSync(staging).map((name) => join(staging, name)).find(works);
+  const found = readdirSync(staging)
+    .map((name) => join(staging, name))
+    .find(works);
   if (found === undefined) log(`no download: ${(problem ?? 'nothing came').split('\n').at(-1)?.slice(0, 160)}`);
   return found;
 };
@@ -113,9 +136,16 @@ const build = async (staging: string, log: Log): Promise<string | undefined> => 
     log('no go on the PATH to build it with');
     return undefined;
   }
-  log(`building it with go install ${MODULE}; once, about three minutes`);
+  log(`building it with go install ${MODULE}; once, a few minutes`);
   const began = Date.now();
-  const problem = await run('building Temporal', go, ['install', '-ldflags=-s -w', MODULE], { ...process.env, GOBIN: staging }, BUILD_LIMIT_MS, log);
+  const problem = await run(
+    'building Temporal',
+    go,
+    ['install', '-ldflags=-s -w', MODULE],
+    { ...process.env, GOBIN: staging },
+    BUILD_LIMIT_MS,
+    log,
+  );
   const found = join(staging, 'temporal');
   if (problem === undefined && works(found)) {
     log(`built in ${seconds(began)}`);
@@ -125,6 +155,8 @@ const build = async (staging: string, log: Log): Promise<string | undefined> => 
   return undefined;
 };
 
+const OBTAIN = { download, build } as const;
+
 /** Every way to have a Temporal server, for whoever has none. */
 const WAYS = `No Temporal server can be had here. Any one of these helps:
   - set TEMPORAL_ADDRESS (and what else your cluster or Temporal Cloud needs) to use a server that runs
@@ -133,11 +165,18 @@ const WAYS = `No Temporal server can be had here. Any one of these helps:
   - install Go (https://go.dev/dl) and let it reach its module proxy, so that it can be built: go install ${MODULE}
   - copy the program from another machine to `;
 
+export interface FindOptions {
+  readonly log?: Log;
+  /** How it may be obtained if it is neither on the PATH nor in the cache; in this order. */
+  readonly ways?: readonly ('download' | 'build')[];
+}
+
 /**
  * The path of Temporal's command: on the PATH, in this user's cache, downloaded by the SDK, or built; what is obtained stays in the cache
  * for every clone. TEMPORAL_ADDRESS comes before all of this and is the caller's matter. Fails with a list of every way to provide one.
  */
-export const findTemporal = async ({ log = () => undefined }: { readonly log?: Log }): Promise<string> => {
+export const findTemporal = async (options: FindOptions = {}): Promise<string> => {
+  const { log = () => undefined, ways = ['download', 'build'] } = options;
   const installed = onPath('temporal');
   if (installed !== undefined && works(installed)) return installed;
 
@@ -153,10 +192,13 @@ export const findTemporal = async ({ log = () => undefined }: { readonly log?: L
     rmSync(staging, { recursive: true, force: true });
     mkdirSync(staging);
     try {
-      const found = (await download(staging, log)) ?? (await build(staging, log));
-      if (found === undefined) throw new Error(`${WAYS}${cached}`);
-      renameSync(found, cached);
-      return cached;
+      for (const way of ways) {
+        const found = await OBTAIN[way](staging, log);
+        if (found === undefined) continue;
+        renameSync(found, cached);
+        return cached;
+      }
+      throw new Error(`${WAYS}${cached}`);
     } finally {
       rmSync(staging, { recursive: true, force: true });
     }

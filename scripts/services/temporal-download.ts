@@ -6,5 +6,11 @@ import { TestWorkflowEnvironment } from '@temporalio/testing';
  */
 const [downloadDir] = process.argv.slice(2);
 if (downloadDir === undefined) throw new Error('usage: temporal-download.ts FOLDER');
-const environment = await TestWorkflowEnvironment.createLocal({ server: { executable: { type: 'cached-download', downloadDir } } });
-await environment.teardown();
+try {
+  const environment = await TestWorkflowEnvironment.createLocal({ server: { executable: { type: 'cached-download', downloadDir } } });
+  await environment.teardown();
+} catch (error) {
+  // In one line: it becomes part of a progress message.
+  console.error((error instanceof Error ? error.message : String(error)).replace(/\s+/g, ' '));
+  process.exitCode = 1;
+}

@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
 import { guard } from './guard.ts';
 import type { Guard } from './guard.ts';
 import { freePort, LOOPBACK } from './ports.ts';
-import { hasEnded, stopChild } from './processes.ts';
+import { hasEnded, stopChild, stopPid } from './processes.ts';
+import { makeWay, runningFrom, writeRecord } from './record.ts';
 import { findTemporal } from './temporal-binary.ts';
 
 /** The development server is up in about a second; a database of weeks of runs takes longer to open. */
@@ -77,6 +78,8 @@ export const startTemporal = async (options: TemporalOptions): Promise<TemporalS
   mkdirSync(dirname(dbFile), { recursive: true });
   const logFile = join(dir, 'temporal.log');
 
+  await makeWay('Temporal', dir, dbFile, STOP, log);
+
   let child: ChildProcess | undefined;
   let watch: Guard | undefined;
   let port = 0;
@@ -111,10 +114,13 @@ export const startTemporal = async (options: TemporalOptions): Promise<TemporalS
   };
 
   const start = async (wanted: number | undefined): Promise<void> => {
-    for (let taken = 0; ; ) {
+    for (let taken = 0; ;) {
       if (port === 0) port = wanted ?? (await freePort());
       const words = await attempt();
-      if (words === undefined) return;
+      if (words === undefined) {
+        if (child?.pid !== undefined) writeRecord(dir, child.pid);
+        return;
+      }
       const another = wanted === undefined && /address already in use|can't set frontend port/i.test(words) && ++taken < PORT_ATTEMPTS;
       if (!another) throw new Error(`The Temporal development server did not start (${binary}):\n${words}`);
       port = 0;
@@ -144,4 +150,13 @@ export const startTemporal = async (options: TemporalOptions): Promise<TemporalS
       await start(port);
     },
   };
+};
+
+/** Stops what runs from `dir` and removes it. Returns the folders that are gone. */
+export const removeTemporal = async (dir: string): Promise<readonly string[]> => {
+  if (!existsSync(dir)) return [];
+  const left = runningFrom(dir, dir);
+  if (left !== undefined) await stopPid(left.pid, STOP);
+  rmSync(dir, { recursive: true, force: true });
+  return [dir];
 };

@@ -44,7 +44,9 @@ export const freshDatabase = async (options: { readonly template?: string; reado
   const adminUrl = options.adminUrl ?? inject('postgresUrl');
   const name = `test_${randomBytes(8).toString('hex')}`;
   const template = options.template?.includes('://') === true ? nameOf(options.template) : (options.template ?? 'template1');
-  await withAdmin(adminUrl, (admin) => admin.query(`create database ${pg.escapeIdentifier(name)} template ${pg.escapeIdentifier(template)}`));
+  await withAdmin(adminUrl, (admin) =>
+    admin.query(`create database ${pg.escapeIdentifier(name)} template ${pg.escapeIdentifier(template)}`),
+  );
   const url = new URL(adminUrl);
   url.pathname = `/${name}`;
 

@@ -23,7 +23,11 @@ const environmentOf = (pid: string): string => {
 const parentOf = (pid: string): number => {
   try {
     // The name in parentheses may hold spaces and parentheses itself.
-    return Number(readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /s, '').split(' ')[1]);
+    return Number(
+      readFileSync(`/proc/${pid}/stat`, 'latin1')
+        .replace(/^.*\) /s, '')
+        .split(' ')[1],
+    );
   } catch {
     return 0;
   }

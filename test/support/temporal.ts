@@ -7,4 +7,8 @@ export const temporalAddress = (): string => inject('temporalAddress');
 export const temporalNamespace = (): string => inject('temporalNamespace');
 
 /** Files to search for what must not be in them. SQLite writes to `FILE-wal` first. */
-export const temporalFiles = (): readonly string[] => [inject('temporalDatabase'), `${inject('temporalDatabase')}-wal`, inject('temporalLog')];
+export const temporalFiles = (): readonly string[] => [
+  inject('temporalDatabase'),
+  `${inject('temporalDatabase')}-wal`,
+  inject('temporalLog'),
+];
