@@ -1,18 +1,18 @@
 import { spawn } from 'node:child_process';
 
 /**
- * Waits for the end of its input, then stops the process and removes the folder. Its input is a pipe that only we hold, so it ends when we
+ * Waits for the end of its input, then stops the process and removes the folders. Its input is a pipe that only we hold, so it ends when we
  * do, however we die: a service outlives neither kill -9 nor a closed terminal. An exit hook could not promise that.
  */
 const SCRIPT = `
 cat > /dev/null
-pid=$1; signal=$2; folder=$3
+pid=$1; signal=$2; shift 2
 kill -s "$signal" "$pid" 2> /dev/null
 tries=0
 alive() { kill -0 "$pid" 2> /dev/null && ! grep -q ') Z ' "/proc/$pid/stat" 2> /dev/null; }
 while alive && [ "$tries" -lt 300 ]; do tries=$((tries + 1)); sleep 0.1; done
 kill -s KILL "$pid" 2> /dev/null
-if [ -n "$folder" ]; then rm -rf "$folder"; fi
+for folder in "$@"; do rm -rf "$folder"; done
 `;
 
 export interface Guard {
@@ -21,8 +21,8 @@ export interface Guard {
 }
 
 /** Sees to it that `pid` is stopped with `signal` (INT, TERM …) when this process ends without having stopped it. */
-export const guard = (pid: number, signal: 'INT' | 'TERM', removeFolder = ''): Guard => {
-  const child = spawn('/bin/sh', ['-c', SCRIPT, 'guard', String(pid), signal, removeFolder], {
+export const guard = (pid: number, signal: 'INT' | 'TERM', removeFolders: readonly string[] = []): Guard => {
+  const child = spawn('/bin/sh', ['-c', SCRIPT, 'guard', String(pid), signal, ...removeFolders], {
     cwd: '/',
     // A session of its own: Ctrl-C reaches everything in the terminal's foreground, and the guard must survive that.
     detached: true,

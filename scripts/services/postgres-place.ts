@@ -1,8 +1,8 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, chownSync, constants, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, constants, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { postgresBinaries } from './postgres-binaries.ts';
 import type { PostgresMajor } from './postgres-binaries.ts';
 
@@ -122,5 +122,12 @@ export const elsewhereOf = (dir: string): string | undefined => {
   const pointer = join(dir, POINTER);
   const folder = existsSync(pointer) ? readFileSync(pointer, 'utf8').trim() : '';
   // A pointer that was tampered with or cut short must not make us remove anything else.
-  return /^probity-[0-9a-f]{12}$/.test(folder.slice(dirname(folder).length + 1)) ? folder : undefined;
+  return /^probity-[0-9a-f]{12}$/.test(basename(folder)) ? folder : undefined;
 };
+
+/** What any server's folder below `root` holds outside itself: for a cleaner who does not know which servers there were. */
+export const allElsewhere = (root: string): readonly string[] =>
+  readdirSync(root, { recursive: true, encoding: 'utf8' })
+    .filter((path) => basename(path) === POINTER)
+    .map((path) => elsewhereOf(join(root, dirname(path))))
+    .filter((folder) => folder !== undefined);

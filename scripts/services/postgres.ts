@@ -193,7 +193,12 @@ export const startPostgres = async (options: PostgresOptions): Promise<PostgresS
     const failed = new Promise<string>((done) => started.once('error', (error) => done(error.message)));
     if (started.pid === undefined) return await failed;
     child = started;
-    watch = guard(started.pid, 'INT', options.removeIfOrphaned);
+    const orphans = options.removeIfOrphaned === undefined ? [] : [options.removeIfOrphaned, elsewhereOf(dir)];
+    watch = guard(
+      started.pid,
+      'INT',
+      orphans.filter((folder) => folder !== undefined),
+    );
     started.unref();
 
     const began = Date.now();

@@ -95,7 +95,7 @@ export const startTemporal = async (options: TemporalOptions): Promise<TemporalS
     const failed = new Promise<string>((done) => started.once('error', (error) => done(error.message)));
     if (started.pid === undefined) return await failed;
     child = started;
-    watch = guard(started.pid, 'INT', options.removeIfOrphaned);
+    watch = guard(started.pid, 'INT', options.removeIfOrphaned === undefined ? [] : [options.removeIfOrphaned]);
     started.unref();
     const words = (): string => readFileSync(logFile).subarray(from).toString('utf8').trim().split('\n').slice(-8).join('\n');
 

@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { isAlive } from '../../scripts/services/processes.ts';
 import { leakedProcesses, RUN_MARKER } from '../support/leaks.ts';
 
 test.runIf(process.platform === 'linux')('a process that a test leaves behind is found, named and ended', async () => {
-  const marker = 'a-run-of-its-own';
+  // Another run of this file may be going on beside us.
+  const marker = randomUUID();
   // The shell ends at once, so that the sleep belongs to nobody.
   const shell = spawn('/bin/sh', ['-c', 'sleep 600 > /dev/null & echo $!'], { env: { PATH: '/usr/bin:/bin', [RUN_MARKER]: marker } });
   const pid = await new Promise<number>((done) => shell.stdout.setEncoding('utf8').once('data', (text: string) => done(Number(text))));

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { removePostgres, startPostgres } from '../../scripts/services/postgres.ts';
+import { allElsewhere } from '../../scripts/services/postgres-place.ts';
 import { testSettings } from '../../scripts/services/postgres-settings.ts';
 import { startTemporal } from '../../scripts/services/temporal.ts';
 import { leakedProcesses, RUN_MARKER } from './leaks.ts';
@@ -37,7 +38,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const stops: (() => Promise<unknown>)[] = [];
   const tearDown = async (): Promise<void> => {
     for (const stop of stops.reverse()) await stop();
-    rmSync(folder, { recursive: true, force: true });
+    // Servers that tests started and did not remove are stopped by their guards; what they put elsewhere is known only here.
+    for (const path of [...allElsewhere(folder), folder]) rmSync(path, { recursive: true, force: true });
   };
   // Every process that a test starts inherits it, so that what is left at the end can be found.
   const marker = randomBytes(8).toString('hex');
