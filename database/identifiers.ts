@@ -1,4 +1,4 @@
-import { sql, type RawBuilder } from "kysely";
+import { sql, type RawBuilder } from 'kysely';
 
 /** `NAMEDATALEN - 1`: Postgres silently truncates longer names, and would then read another object than the one named. */
 const MAX_IDENTIFIER_BYTES = 63;
@@ -15,33 +15,24 @@ export interface TableName {
  * Throws on an empty part, a NUL, or more than 63 bytes. The message leaves the offending name out, since it may not be a name at all.
  */
 export function ident(...parts: readonly string[]): RawBuilder<unknown> {
-  if (parts.length === 0)
-    throw new Error("an identifier needs at least one part");
+  if (parts.length === 0) throw new Error('an identifier needs at least one part');
   for (const part of parts) {
-    if (part.length === 0) throw new Error("an identifier may not be empty");
-    if (part.includes("\0"))
-      throw new Error("an identifier may not contain NUL");
-    if (Buffer.byteLength(part, "utf8") > MAX_IDENTIFIER_BYTES)
-      throw new Error(
-        `an identifier may not exceed ${MAX_IDENTIFIER_BYTES} bytes`,
-      );
+    if (part.length === 0) throw new Error('an identifier may not be empty');
+    if (part.includes('\0')) throw new Error('an identifier may not contain NUL');
+    if (Buffer.byteLength(part, 'utf8') > MAX_IDENTIFIER_BYTES)
+      throw new Error(`an identifier may not exceed ${MAX_IDENTIFIER_BYTES} bytes`);
   }
   return sql.id(...parts);
 }
 
 /** Splits `store.schema.table` or `schema.table`. Names that contain dots cannot be spelled in a manifest; anything else throws. */
 export function splitTable(id: string): TableName {
-  const parts = id.split(".");
-  if (parts.some((part) => part === ""))
-    throw new Error(
-      "a table id has the form store.schema.table or schema.table",
-    );
+  const parts = id.split('.');
+  if (parts.some((part) => part === '')) throw new Error('a table id has the form store.schema.table or schema.table');
   const [first, second, third] = parts;
-  if (parts.length === 3)
-    return { store: first!, schema: second!, table: third! };
-  if (parts.length === 2)
-    return { store: null, schema: first!, table: second! };
-  throw new Error("a table id has the form store.schema.table or schema.table");
+  if (parts.length === 3) return { store: first!, schema: second!, table: third! };
+  if (parts.length === 2) return { store: null, schema: first!, table: second! };
+  throw new Error('a table id has the form store.schema.table or schema.table');
 }
 
 /** `"schema"."table"` of `store.schema.table` or `schema.table`; the store chooses the connection and has no place in SQL. */
@@ -56,12 +47,9 @@ export function columnRef(id: string): RawBuilder<unknown> {
   return ident(schema, table, column);
 }
 
-export function splitColumn(
-  id: string,
-): TableName & { readonly column: string } {
-  const [store, schema, table, ...rest] = id.split(".");
-  const column = rest.join(".");
-  if (!store || !schema || !table || !column)
-    throw new Error("a column id has the form store.schema.table.column");
+export function splitColumn(id: string): TableName & { readonly column: string } {
+  const [store, schema, table, ...rest] = id.split('.');
+  const column = rest.join('.');
+  if (!store || !schema || !table || !column) throw new Error('a column id has the form store.schema.table.column');
   return { store, schema, table, column };
 }

@@ -1,6 +1,6 @@
-import { Kysely, PostgresDialect, sql, type Transaction } from "kysely";
-import pg from "pg";
-import { isOutOfReach, StoreError, translating } from "./errors.ts";
+import { Kysely, PostgresDialect, sql, type Transaction } from 'kysely';
+import pg from 'pg';
+import { isOutOfReach, StoreError, translating } from './errors.ts';
 
 /** Long enough for a server across an ocean or one that is just waking; longer, and a wrong address looks like a hang. Milliseconds. */
 export const CONNECT_TIMEOUT_MS = 10_000;
@@ -8,7 +8,7 @@ export const CONNECT_TIMEOUT_MS = 10_000;
 export const DEFAULT_POOL_SIZE = 6;
 /** Idle connections go back soon, but survive the pause between two batches. Milliseconds. */
 const IDLE_TIMEOUT_MS = 30_000;
-const APPLICATION_NAME = "probity";
+const APPLICATION_NAME = 'probity';
 
 export interface StoreOptions {
   /** The manifest's name of the store. */
@@ -35,20 +35,15 @@ export interface Store {
 
 /** Makes the pool; connects to nothing yet. Throws a `StoreError` when the URL is not one. */
 export function openStore(options: StoreOptions): Store {
-  const {
-    name,
-    url,
-    applicationName = APPLICATION_NAME,
-    max = DEFAULT_POOL_SIZE,
-  } = options;
+  const { name, url, applicationName = APPLICATION_NAME, max = DEFAULT_POOL_SIZE } = options;
   if (!/^postgres(ql)?:\/\//.test(url) || !URL.canParse(url)) {
     // The parser's own error would carry the URL, and with it the password.
     throw new StoreError({
       store: name,
-      code: "08001",
-      kind: "connection",
+      code: '08001',
+      kind: 'connection',
       retryable: false,
-      sentence: "its url is not a postgres:// URL",
+      sentence: 'its url is not a postgres:// URL',
     });
   }
   const pool = new pg.Pool({
@@ -61,8 +56,8 @@ export function openStore(options: StoreOptions): Store {
     types: { getTypeParser },
   });
   // Without listeners a terminated backend would end our process. The query that used the connection fails on its own.
-  pool.on("error", () => undefined);
-  pool.on("connect", (client) => client.on("error", () => undefined));
+  pool.on('error', () => undefined);
+  pool.on('connect', (client) => client.on('error', () => undefined));
   const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
   let closing: Promise<void> | null = null;
   return { name, db, pool, close: () => (closing ??= pool.end()) };
@@ -74,14 +69,12 @@ export function openStore(options: StoreOptions): Store {
  */
 export async function ping(store: Store): Promise<void> {
   const ask = () => translating(store, () => sql`select 1`.execute(store.db));
-  await ask().catch((error: unknown) =>
-    isOutOfReach(error) ? ask() : Promise.reject(error as Error),
-  );
+  await ask().catch((error: unknown) => (isOutOfReach(error) ? ask() : Promise.reject(error as Error)));
 }
 
 export interface TransactionOptions {
   readonly readOnly?: boolean;
-  readonly isolation?: "read committed" | "repeatable read";
+  readonly isolation?: 'read committed' | 'repeatable read';
   /** Milliseconds; 0 is no limit. */
   readonly lockTimeoutMs?: number;
   readonly statementTimeoutMs?: number;
@@ -99,46 +92,37 @@ export async function inTransaction<T>(
   fn: (trx: Transaction<unknown>) => Promise<T>,
 ): Promise<T> {
   const settings: Record<string, string> = {
-    row_security: "off",
+    row_security: 'off',
     ...options.settings,
   };
-  if (options.lockTimeoutMs !== undefined)
-    settings["lock_timeout"] = String(options.lockTimeoutMs);
-  if (options.statementTimeoutMs !== undefined)
-    settings["statement_timeout"] = String(options.statementTimeoutMs);
+  if (options.lockTimeoutMs !== undefined) settings['lock_timeout'] = String(options.lockTimeoutMs);
+  if (options.statementTimeoutMs !== undefined) settings['statement_timeout'] = String(options.statementTimeoutMs);
   const begin = store.db
     .transaction()
-    .setIsolationLevel(options.isolation ?? "read committed")
-    .setAccessMode(options.readOnly === true ? "read only" : "read write");
+    .setIsolationLevel(options.isolation ?? 'read committed')
+    .setAccessMode(options.readOnly === true ? 'read only' : 'read write');
   return translating(store, () =>
     begin.execute(async (trx) => {
-      const calls = Object.entries(settings).map(
-        ([key, value]) => sql`pg_catalog.set_config(${key}, ${value}, true)`,
-      );
+      const calls = Object.entries(settings).map(([key, value]) => sql`pg_catalog.set_config(${key}, ${value}, true)`);
       await sql`select ${sql.join(calls)}`.execute(trx);
       return fn(trx);
     }),
   );
 }
 
-const INT8 = pg.types.builtins.INT8;
+const INT8: number = pg.types.builtins.INT8;
 /** `pg` would read these two in the zone of our process. */
-const LOCAL_TIMES: ReadonlySet<number> = new Set([
-  pg.types.builtins.DATE,
-  pg.types.builtins.TIMESTAMP,
-]);
+const LOCAL_TIMES: ReadonlySet<number> = new Set([pg.types.builtins.DATE, pg.types.builtins.TIMESTAMP]);
 
-const getTypeParser = ((oid: number, format?: "text" | "binary"): unknown => {
-  if (format !== "binary" && oid === INT8) return safeInteger;
-  if (format !== "binary" && LOCAL_TIMES.has(oid))
-    return (text: string) => text;
-  return pg.types.getTypeParser(oid, format as "text");
+const getTypeParser = ((oid: number, format?: 'text' | 'binary'): unknown => {
+  if (format !== 'binary' && oid === INT8) return safeInteger;
+  if (format !== 'binary' && LOCAL_TIMES.has(oid)) return (text: string) => text;
+  return pg.types.getTypeParser(oid, format);
 }) as typeof pg.types.getTypeParser;
 
 function safeInteger(text: string): number {
   const value = Number(text);
   // No value in the message: it may be somebody's key.
-  if (!Number.isSafeInteger(value))
-    throw new RangeError("an int8 value is beyond 2^53: select it as text");
+  if (!Number.isSafeInteger(value)) throw new RangeError('an int8 value is beyond 2^53: select it as text');
   return value;
 }

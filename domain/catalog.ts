@@ -18,7 +18,7 @@ export interface CatalogTable {
   readonly schema: string;
   readonly name: string;
   readonly oid: number;
-  readonly kind: "table" | "partitioned" | "view" | "foreign";
+  readonly kind: 'table' | 'partitioned' | 'view' | 'foreign';
   /** `schema.table` of the partitioned table that this is a direct partition of. */
   readonly partitionOf: string | null;
   /** Only for a partitioned table. */
@@ -56,7 +56,7 @@ export interface CatalogTable {
 }
 
 export interface Partitioning {
-  readonly strategy: "range" | "list" | "hash";
+  readonly strategy: 'range' | 'list' | 'hash';
   /** Key columns; null for an expression. */
   readonly columns: readonly (string | null)[];
   readonly partitions: readonly Partition[];
@@ -79,19 +79,9 @@ export interface CatalogColumn {
   readonly type: string;
   /** Base type behind a domain: `pg_type.typname` of it, such as `timestamptz`, `date`, `text`, `int8`. */
   readonly baseType: string;
-  readonly typeCategory:
-    | "string"
-    | "number"
-    | "time"
-    | "boolean"
-    | "json"
-    | "uuid"
-    | "enum"
-    | "binary"
-    | "array"
-    | "other";
+  readonly typeCategory: 'string' | 'number' | 'time' | 'boolean' | 'json' | 'uuid' | 'enum' | 'binary' | 'array' | 'other';
   readonly nullable: boolean;
-  readonly generated: "stored" | "virtual" | null;
+  readonly generated: 'stored' | 'virtual' | null;
   readonly identity: boolean;
   readonly hasDefault: boolean;
   readonly comment: string | null;
@@ -103,9 +93,8 @@ export interface ForeignKey {
   /** `schema.table` */
   readonly references: string;
   readonly referencedColumns: readonly string[];
-  readonly onDelete:
-    "no action" | "restrict" | "cascade" | "set null" | "set default";
-  readonly match: "simple" | "full";
+  readonly onDelete: 'no action' | 'restrict' | 'cascade' | 'set null' | 'set default';
+  readonly match: 'simple' | 'full';
   readonly deferrable: boolean;
   readonly enforced: boolean;
   readonly validated: boolean;
@@ -123,8 +112,8 @@ export interface CatalogIndex {
 
 export interface CatalogTrigger {
   readonly name: string;
-  readonly timing: "before" | "after" | "instead";
-  readonly level: "row" | "statement";
-  readonly events: readonly ("insert" | "update" | "delete" | "truncate")[];
+  readonly timing: 'before' | 'after' | 'instead';
+  readonly level: 'row' | 'statement';
+  readonly events: readonly ('insert' | 'update' | 'delete' | 'truncate')[];
   readonly enabled: boolean;
 }

@@ -1,5 +1,5 @@
-import { canonicalHash } from "./canonical.ts";
-import type { Catalog, CatalogTable, ForeignKey } from "./catalog.ts";
+import { canonicalHash } from './canonical.ts';
+import type { Catalog, CatalogTable, ForeignKey } from './catalog.ts';
 
 /** A foreign key of another table (or of the same one) that references a table. */
 export interface IncomingKey {
@@ -9,27 +9,17 @@ export interface IncomingKey {
 }
 
 /** Every foreign key onto a table, in a stable order. `id` is `schema.table`. */
-export function incomingKeys(
-  catalog: Catalog,
-  id: string,
-): readonly IncomingKey[] {
+export function incomingKeys(catalog: Catalog, id: string): readonly IncomingKey[] {
   return Object.keys(catalog.tables)
     .sort()
-    .flatMap((from) =>
-      catalog.tables[from]!.foreignKeys.filter(
-        (key) => key.references === id,
-      ).map((key) => ({ from, key })),
-    );
+    .flatMap((from) => catalog.tables[from]!.foreignKeys.filter((key) => key.references === id).map((key) => ({ from, key })));
 }
 
 /**
  * SHA-256 of everything in a table whose change would make a plan mean something else. What its owner changes every day is left out: sizes,
  * partitions that come and go, plain indexes, comments, privileges. Pass `incoming` so that a new foreign key onto the table is noticed too.
  */
-export function schemaFingerprint(
-  table: CatalogTable,
-  incoming: readonly IncomingKey[] = [],
-): string {
+export function schemaFingerprint(table: CatalogTable, incoming: readonly IncomingKey[] = []): string {
   const partitioning =
     table.partitioning === null
       ? null

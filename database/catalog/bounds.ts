@@ -13,17 +13,11 @@ const NONE: Bounds = { from: null, to: null };
  */
 export function parseBounds(expression: string): Bounds {
   const value = String.raw`(?:'((?:[^']|'')*)'|(-?[0-9][0-9.eE+-]*)|(MINVALUE|MAXVALUE))`;
-  const range = new RegExp(
-    String.raw`^FOR VALUES FROM \(${value}\) TO \(${value}\)$`,
-    "s",
-  ).exec(expression);
+  const range = new RegExp(String.raw`^FOR VALUES FROM \(${value}\) TO \(${value}\)$`, 's').exec(expression);
   if (range === null) return NONE;
   return { from: literal(range[1], range[2]), to: literal(range[4], range[5]) };
 }
 
-function literal(
-  quoted: string | undefined,
-  bare: string | undefined,
-): string | null {
+function literal(quoted: string | undefined, bare: string | undefined): string | null {
   return quoted !== undefined ? quoted.replaceAll("''", "'") : (bare ?? null);
 }

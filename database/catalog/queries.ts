@@ -1,4 +1,4 @@
-import { sql, type Kysely } from "kysely";
+import { sql, type Kysely } from 'kysely';
 
 /**
  * The questions to `pg_catalog`, one set-based query each, so that a thousand tables cost what ten do. Everything is
@@ -45,7 +45,7 @@ export interface TableRow {
   readonly oid: number;
   readonly schema: string;
   readonly name: string;
-  readonly relkind: "r" | "p" | "f" | "v" | "m";
+  readonly relkind: 'r' | 'p' | 'f' | 'v' | 'm';
   readonly unlogged: boolean;
   readonly rls_enabled: boolean;
   readonly rls_forced: boolean;
@@ -60,16 +60,14 @@ export interface TableRow {
   readonly detach_pending: boolean;
   readonly bound: string | null;
   readonly is_default: boolean;
-  readonly strategy: "r" | "l" | "h" | null;
+  readonly strategy: 'r' | 'l' | 'h' | null;
   /** Attribute names of the partition key in order; null for an expression. */
   readonly partition_columns: readonly (string | null)[] | null;
   readonly inherits: boolean;
   readonly inherited: boolean;
 }
 
-export async function readTables(
-  db: Kysely<unknown>,
-): Promise<readonly TableRow[]> {
+export async function readTables(db: Kysely<unknown>): Promise<readonly TableRow[]> {
   const { rows } = await sql<TableRow>`
     with ${wanted}
     select w.oid::int8 as oid, w.nspname as schema, w.relname as name, w.relkind::text as relkind,
@@ -109,15 +107,13 @@ export interface ColumnRow {
   readonly base_type: string;
   readonly category: string;
   readonly nullable: boolean;
-  readonly generated: "s" | "v" | "";
+  readonly generated: 's' | 'v' | '';
   readonly is_identity: boolean;
   readonly has_default: boolean;
   readonly comment: string | null;
 }
 
-export async function readColumns(
-  db: Kysely<unknown>,
-): Promise<readonly ColumnRow[]> {
+export async function readColumns(db: Kysely<unknown>): Promise<readonly ColumnRow[]> {
   const { rows } = await sql<ColumnRow>`
     with recursive ${wanted},
     domain as (
@@ -148,12 +144,12 @@ export async function readColumns(
 export interface ConstraintRow {
   readonly relation: number;
   readonly name: string;
-  readonly contype: "p" | "f" | "c";
+  readonly contype: 'p' | 'f' | 'c';
   readonly columns: readonly string[];
   readonly referenced: number | null;
   readonly referenced_columns: readonly string[];
-  readonly on_delete: "a" | "r" | "c" | "n" | "d";
-  readonly match: "s" | "f";
+  readonly on_delete: 'a' | 'r' | 'c' | 'n' | 'd';
+  readonly match: 's' | 'f';
   readonly deferrable: boolean;
   readonly enforced: boolean;
   readonly validated: boolean;
@@ -165,10 +161,7 @@ export interface ConstraintRow {
 const VERSION_WITH_PERIODS = 180000;
 
 /** Primary keys, foreign keys and checks. A partition's copy of its parent's foreign key (`conparentid`) is left out. */
-export async function readConstraints(
-  db: Kysely<unknown>,
-  version: number,
-): Promise<readonly ConstraintRow[]> {
+export async function readConstraints(db: Kysely<unknown>, version: number): Promise<readonly ConstraintRow[]> {
   const modern = version >= VERSION_WITH_PERIODS;
   const { rows } = await sql<ConstraintRow>`
     with ${wanted}
@@ -205,9 +198,7 @@ export interface IndexRow {
   readonly valid: boolean;
 }
 
-export async function readIndexes(
-  db: Kysely<unknown>,
-): Promise<readonly IndexRow[]> {
+export async function readIndexes(db: Kysely<unknown>): Promise<readonly IndexRow[]> {
   const { rows } = await sql<IndexRow>`
     with ${wanted}
     select i.indrelid::int8 as relation, c.relname as name, m.amname as method,
@@ -235,9 +226,7 @@ export interface TriggerRow {
 }
 
 /** Triggers of the owner; those by which Postgres implements constraints are internal. `R` fires only on a replica. */
-export async function readTriggers(
-  db: Kysely<unknown>,
-): Promise<readonly TriggerRow[]> {
+export async function readTriggers(db: Kysely<unknown>): Promise<readonly TriggerRow[]> {
   const { rows } = await sql<TriggerRow>`
     with ${wanted}
     select t.tgrelid::int8 as relation, t.tgname as name, t.tgtype::int as bits, t.tgenabled in ('O', 'A') as enabled
@@ -253,9 +242,7 @@ export interface RuleRow {
 }
 
 /** Rewrite rules on INSERT, UPDATE and DELETE; the one on SELECT is what a view is. */
-export async function readRules(
-  db: Kysely<unknown>,
-): Promise<readonly RuleRow[]> {
+export async function readRules(db: Kysely<unknown>): Promise<readonly RuleRow[]> {
   const { rows } = await sql<RuleRow>`
     with ${wanted}
     select r.ev_class::int8 as relation, r.rulename as name

@@ -1,0 +1,197 @@
+import type { Catalog } from '../catalog.ts';
+import { describeTable, writeTable } from './draft-table.ts';
+import type { AddGuess, Guess } from './guess.ts';
+import { UNREVIEWED } from './purpose.ts';
+import { guessReferences, type ReferenceGuess } from './references.ts';
+import { guessRetention } from './retention.ts';
+import type { StoreSamples } from './samples.ts';
+import { guessShared, type SharedGuess } from './shared.ts';
+import { guessSubjects, type SubjectGuess } from './subjects.ts';
+import { survey, type SurveyedTable } from './survey.ts';
+import { flow, list, MARK, mark, scalar } from './write.ts';
+
+export interface DraftInput {
+  /** By the name that the manifest shall give the store; the first one becomes home. */
+  readonly catalogs: Readonly<Record<string, Catalog>>;
+  readonly samples: Readonly<Record<string, StoreSamples>>;
+  /** What to write as `url`, such as `${DATABASE_URL}`. A URL with a password is replaced by a variable. */
+  readonly storeUrls: Readonly<Record<string, string>>;
+  readonly organisation?: string;
+  readonly timezone?: string;
+}
+
+export interface Draft {
+  readonly yaml: string;
+  /** Everything that a person should look at, in the order of the file. */
+  readonly guesses: readonly Guess[];
+  /** What could not be drafted, one sentence each. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Drafts a manifest from what is known about live databases. Each guess carries `# guess:` and its reason on its line, proposals that need
+ * a decision stand as comments, and the mode is `observe`: nothing can be changed by a draft.
+ */
+export function draftManifest(input: DraftInput): Draft {
+  const found = survey(input.catalogs, input.samples);
+  const subjects = guessSubjects(found.tables);
+  const references = guessReferences(found.tables, subjects);
+  const rules = guessRetention(found.tables, subjects);
+  const shared = guessShared(found.tables, subjects);
+  const linked = linkedTables(found.tables, subjects, references);
+  const governed = found.tables.filter(
+    (it) => it.personal || linked.has(it) || rules.get(it)?.active === true || shared.some((group) => group.table === it),
+  );
+  const guesses: Guess[] = [];
+  const guess: AddGuess = (path, value, reason) => {
+    guesses.push({ path, value, reason });
+    return mark(reason);
+  };
+  const ignored = { ...found.left, ...reasonsToIgnore(found.tables.filter((it) => !governed.includes(it))) };
+  const notes = found.unspeakable.map(
+    (id) => `${id} holds a dot in its name, which a manifest cannot spell: rename it to have it governed.`,
+  );
+
+  const lines = [
+    ...header(input, notes),
+    ...writeStores(input, governed, guess),
+    ...writePurposes(guess),
+    ...writeSubjects(subjects, guess),
+    ...section(
+      'tables',
+      governed.flatMap((it) => ['', ...describeTable(it), ...writeTable(it, rules.get(it) ?? null, subjects, guess)]),
+    ),
+    ...section(
+      'ignore',
+      Object.entries(ignored)
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([id, why]) => {
+          // The reason is the value itself: said once.
+          guess(['ignore', id], id, why);
+          return `  ${scalar(id)}: ${scalar(why)}${MARK}`;
+        }),
+    ),
+    ...writeReferences(references, guess),
+    ...writeShared(shared, guess),
+    ...FOOTER,
+  ];
+  return { yaml: `${lines.join('\n')}\n`, guesses, notes };
+}
+
+function header(input: DraftInput, notes: readonly string[]): string[] {
+  const servers = Object.entries(input.catalogs).map(
+    ([name, it]) => `${name} (PostgreSQL ${Math.floor(it.version / 10000)}, database ${it.database})`,
+  );
+  return [
+    `# Drafted by probity init from ${servers.join(' and ').replaceAll(/\s+/g, ' ')}.`,
+    '# Lines marked "guess" were inferred from names, types and the shape of samples: review them, and delete the mark.',
+    '# mode observe: Probity plans and reports, and changes nothing.',
+    ...notes.map((note) => `# Not included: ${note.replaceAll(/\s+/g, ' ')}`),
+    '',
+    `organisation: ${scalar(input.organisation ?? Object.values(input.catalogs)[0]?.database ?? 'unnamed')}`,
+    `timezone: ${scalar(input.timezone ?? 'UTC')}`,
+    'mode: observe',
+  ];
+}
+
+function writeStores(input: DraftInput, governed: readonly SurveyedTable[], guess: AddGuess): string[] {
+  const lines = Object.keys(input.catalogs).map((name, index) => {
+    const given = input.storeUrls[name] ?? '';
+    const secret = given === '' || /:\/\/[^/@:]*:(?!\$\{)[^/@]+@/.test(given) || /[?&]password=(?!\$\{)/.test(given);
+    const url = secret ? `\${${name.toUpperCase().replaceAll(/[^A-Z0-9]/g, '_')}_DATABASE_URL}` : given;
+    const schemas = [...new Set(governed.filter((it) => it.store === name).map((it) => it.table.schema))].sort();
+    const pairs: [string, string][] = [
+      ['url', JSON.stringify(url)],
+      ...(index === 0 ? [['home', 'true'] as [string, string]] : []),
+      ['schemas', list(schemas)],
+    ];
+    const why = schemas.length === 0 ? 'nothing in it looks personal' : 'the schemas with tables that look personal';
+    return `  ${scalar(name)}: ${flow(pairs)}${guess(['stores', name, 'schemas'], schemas.join(', '), why)}`;
+  });
+  return section('stores', lines);
+}
+
+function writePurposes(guess: AddGuess): string[] {
+  const reason = 'REVIEW: name your real purposes and their legal basis, then remove this one';
+  const pairs: [string, string][] = [
+    ['basis', 'legitimate_interests'],
+    ['description', scalar('Placeholder until somebody says why this data is kept')],
+  ];
+  return section('purposes', [`  ${UNREVIEWED}: ${flow(pairs)}${guess(['purposes', UNREVIEWED], UNREVIEWED, reason)}`]);
+}
+
+function writeSubjects(subjects: readonly SubjectGuess[], guess: AddGuess): string[] {
+  return section(
+    'subjects',
+    subjects.flatMap((it) => [
+      `  ${scalar(it.name)}:${guess(['subjects', it.name], it.table.id, it.reason)}`,
+      `    table: ${scalar(it.table.id)}`,
+      `    key: ${it.key.length === 1 ? scalar(it.key[0]!) : list(it.key)}`,
+      ...(Object.keys(it.identities).length > 0
+        ? [`    identities: ${flow(Object.entries(it.identities).map(([name, column]) => [name, scalar(column)]))}`]
+        : []),
+    ]),
+  );
+}
+
+function writeReferences(references: readonly ReferenceGuess[], guess: AddGuess): string[] {
+  return section(
+    'references',
+    references.map((it, index) => {
+      const when = Object.entries(it.when).map(([column, value]) => [column, scalar(value)] as const);
+      const pairs = [
+        ['from', scalar(it.from)] as const,
+        ...(when.length > 0 ? [['when', flow(when)] as const] : []),
+        ['to', scalar(it.to)] as const,
+      ];
+      return `  - ${flow(pairs)}${guess(['references', index], `${it.from} → ${it.to}`, it.reason)}`;
+    }),
+  );
+}
+
+function writeShared(shared: readonly SharedGuess[], guess: AddGuess): string[] {
+  return section(
+    'shared',
+    shared.map((it, index) => {
+      const pairs: [string, string][] = [
+        ['table', scalar(it.table.id)],
+        ['owners', scalar(it.owners.id)],
+      ];
+      return `  - ${flow(pairs)}${guess(['shared', index], it.table.id, it.reason)}`;
+    }),
+  );
+}
+
+/** Tables from which foreign keys or guessed references lead to a subject: their rows are about people whatever their columns are called. */
+function linkedTables(
+  tables: readonly SurveyedTable[],
+  subjects: readonly SubjectGuess[],
+  references: readonly ReferenceGuess[],
+): ReadonlySet<SurveyedTable> {
+  const linked = new Set(subjects.map((it) => it.table));
+  const referring = (it: SurveyedTable) => references.filter(({ from }) => from.startsWith(`${it.id}.`)).map(({ to }) => to);
+  const leads = (it: SurveyedTable): boolean =>
+    it.table.foreignKeys.some((key) => [...linked].some((up) => up.store === it.store && up.local === key.references)) ||
+    referring(it).some((to) => to.split('.').length < 4 || [...linked].some((up) => to.startsWith(`${up.id}.`)));
+  for (let grown = true; grown;) {
+    const more = tables.filter((it) => !linked.has(it) && leads(it));
+    more.forEach((it) => linked.add(it));
+    grown = more.length > 0;
+  }
+  return linked;
+}
+
+function reasonsToIgnore(tables: readonly SurveyedTable[]): Record<string, string> {
+  return Object.fromEntries(tables.map((it) => [it.id, 'no column looks personal and nothing leads to a person']));
+}
+
+function section(name: string, lines: readonly string[]): string[] {
+  return lines.length === 0 ? [] : ['', `${name}:`, ...lines];
+}
+
+const FOOTER = [
+  '',
+  '# When the first plans look right: schedules, then mode: enforce.',
+  '# schedules:',
+  '#   purge: { cron: "15 1 * * *", jitter: 10m, run: retention }',
+];

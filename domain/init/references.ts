@@ -1,0 +1,133 @@
+import type { CatalogColumn } from '../catalog.ts';
+import { singular, snake } from './names.ts';
+import type { SubjectGuess } from './subjects.ts';
+import type { SurveyedTable } from './survey.ts';
+
+export interface ReferenceGuess {
+  readonly from: string;
+  readonly when: Readonly<Record<string, string>>;
+  readonly to: string;
+  readonly reason: string;
+}
+
+/**
+ * References that the catalog does not know: e-mail and phone columns outside the subject's own table, `customer_id` without
+ * a foreign key, and `(entity_type, entity_id)` pairs whose check constraint lists what the type may be.
+ */
+export function guessReferences(tables: readonly SurveyedTable[], subjects: readonly SubjectGuess[]): readonly ReferenceGuess[] {
+  return tables.flatMap((table) => [
+    ...polymorphic(table, tables, subjects),
+    ...table.columns.flatMap(({ column, guess }) => {
+      // An id of four parts ends at the third dot.
+      if (column.name.includes('.') || isForeign(table, column.name)) return [];
+      if (guess.identity !== null) return byIdentity(table, column, guess.identity, subjects);
+      return byName(table, column, tables, subjects);
+    }),
+  ]);
+}
+
+function byIdentity(
+  table: SurveyedTable,
+  column: CatalogColumn,
+  identity: 'email' | 'phone',
+  subjects: readonly SubjectGuess[],
+): ReferenceGuess[] {
+  if (subjects.some((subject) => subject.table === table)) return [];
+  const known = subjects.filter((subject) => identity in subject.identities);
+  const kind = (subject: SubjectGuess) => subject.table.table.columns.find((it) => it.name === subject.identities[identity])?.typeCategory;
+  const subject = known.find((it) => it.table.store === table.store) ?? known[0];
+  if (subject === undefined || kind(subject) !== column.typeCategory) return [];
+  const what = identity === 'email' ? 'an e-mail address' : 'a phone number';
+  return [
+    {
+      from: `${table.id}.${column.name}`,
+      when: {},
+      to: `${subject.name}.${identity}`,
+      reason: `holds ${what}, which identifies the ${subject.name}`,
+    },
+  ];
+}
+
+/** `customer_id`, `user_ref`, `order_id`: named after a table whose key is one column of the same type. */
+function byName(
+  table: SurveyedTable,
+  column: CatalogColumn,
+  tables: readonly SurveyedTable[],
+  subjects: readonly SubjectGuess[],
+): ReferenceGuess[] {
+  if (table.table.primaryKey?.length === 1 && table.table.primaryKey[0] === column.name) return [];
+  const target = /^(.+)_(id|uuid|ref|key|no|number)$/.exec(snake(column.name))?.[1];
+  if (target === undefined) return [];
+  const only = nearestTable(table, column, target, tables, subjects);
+  if (only === null) return [];
+  const subject = subjects.find((it) => it.table === only);
+  const key = only.table.primaryKey![0]!;
+  if (subject === undefined && key.includes('.')) return [];
+  const to = subject !== undefined && subject.key.length === 1 ? subject.name : `${only.id}.${key}`;
+  return [
+    {
+      from: `${table.id}.${column.name}`,
+      when: {},
+      to,
+      reason: `named after ${only.local}, of the same type as its key, and no foreign key says so`,
+    },
+  ];
+}
+
+/** The longest name that fits (`parent_order` before `order`) in this store; in another one only a subject, since people are what stores share. */
+function nearestTable(
+  from: SurveyedTable,
+  column: CatalogColumn,
+  target: string,
+  tables: readonly SurveyedTable[],
+  subjects: readonly SubjectGuess[],
+): SurveyedTable | null {
+  const fits = tables.filter((it) => it !== from && endsWithWord(target, singular(it.table.name)) && sameKey(it, column));
+  const here = fits.filter((it) => it.store === from.store);
+  const candidates = here.length > 0 ? here : fits.filter((it) => subjects.some((subject) => subject.table === it));
+  const longest = Math.max(...candidates.map((it) => singular(it.table.name).length));
+  const best = candidates.filter((it) => singular(it.table.name).length === longest);
+  return best.length === 1 ? best[0]! : null;
+}
+
+function polymorphic(table: SurveyedTable, tables: readonly SurveyedTable[], subjects: readonly SubjectGuess[]): ReferenceGuess[] {
+  return table.table.columns.flatMap((type) => {
+    const stem = /^(.+)_type$/.exec(snake(type.name))?.[1];
+    const id = stem === undefined ? undefined : table.table.columns.find((it) => snake(it.name) === `${stem}_id`);
+    if (id === undefined || id.name.includes('.') || isForeign(table, id.name)) return [];
+    return literals(table, type.name).flatMap((value) => {
+      const target = tables.find((it) => it.store === table.store && singular(it.table.name) === singular(value) && sameKey(it, id));
+      if (target === undefined || target.table.primaryKey![0]!.includes('.')) return [];
+      const subject = subjects.find((it) => it.table === target);
+      const to = subject?.name ?? `${target.id}.${target.table.primaryKey![0]!}`;
+      return [
+        {
+          from: `${table.id}.${id.name}`,
+          when: { [type.name]: value },
+          to,
+          reason: `a pair (${type.name}, ${id.name}); a check constraint lists '${value}'`,
+        },
+      ];
+    });
+  });
+}
+
+/** String literals of the check constraints that mention the column: what its owner says it may hold, never what it holds. */
+function literals(table: SurveyedTable, column: string): readonly string[] {
+  const mentions = table.table.checks.filter(({ definition }) => definition.includes(column));
+  return [...new Set(mentions.flatMap(({ definition }) => [...definition.matchAll(/'([^']+)'/g)].map((match) => match[1]!)))];
+}
+
+function isForeign(table: SurveyedTable, column: string): boolean {
+  return table.table.foreignKeys.some((key) => key.columns.includes(column));
+}
+
+function sameKey(it: SurveyedTable, column: CatalogColumn): boolean {
+  const key = it.table.primaryKey;
+  const of = key?.length === 1 ? it.table.columns.find((candidate) => candidate.name === key[0]) : undefined;
+  return of !== undefined && of.typeCategory === column.typeCategory;
+}
+
+function endsWithWord(text: string, word: string): boolean {
+  return text === word || text.endsWith(`_${word}`);
+}
