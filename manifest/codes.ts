@@ -234,7 +234,7 @@ export const CODES = {
   P132: {
     severity: 'warning',
     title: 'A trigger may swallow or refuse deletes',
-    help: 'A BEFORE DELETE row trigger can cancel what the plan does. A table whose rows survive their DELETE stops the run as an error.',
+    help: 'A BEFORE DELETE row trigger can cancel what the plan does. A table whose rows survive their DELETE stops the run as an error. Only `info` for updates.',
   },
   P133: { severity: 'error', title: 'Not a JSON column', help: 'Paths under `json` need a column of type json or jsonb.' },
   P134: {

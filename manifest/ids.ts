@@ -12,7 +12,8 @@ export function inStore(id: TableId): string {
   return `${schema}.${table}`;
 }
 
-export function storeOf(id: TableId | ColumnId): string {
+/** The store of a table or column id. */
+export function storeOf(id: string): string {
   return tableParts(id).store;
 }
 

@@ -5,7 +5,7 @@ import type { Manifest } from './model.ts';
 import type { Path, Problem } from './problem.ts';
 import { manifestSchema } from './schema/root.ts';
 import type { Source } from './source.ts';
-import { validate } from './validate.ts';
+import { validate, type Names } from './validate.ts';
 
 /** Leaving out a value can make the one around it incomplete, so taking out repeats; a manifest is not nested deeper. */
 const MOST_ROUNDS = 12;
@@ -36,13 +36,6 @@ export function parseManifest(value: unknown, place: Source['place']): ParseResu
     if (rest === undefined) break;
   }
   return { remainder: null, problems };
-}
-
-/** Names that the user declared, right or wrong inside: a faulty purpose is still no unknown purpose. */
-export interface Names {
-  readonly stores: readonly string[];
-  readonly purposes: readonly string[];
-  readonly subjects: readonly string[];
 }
 
 function namesIn(value: unknown): Names {

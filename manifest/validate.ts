@@ -4,9 +4,15 @@ import { roughDays } from './duration.ts';
 import { columnParts, storeOf } from './ids.ts';
 import type { Manifest, TableDeclaration, TableId } from './model.ts';
 import { nearest } from './nearest.ts';
-import type { Names } from './parse.ts';
 import { KEY, type Path, type Problem } from './problem.ts';
 import type { Source } from './source.ts';
+
+/** Names that the user declared, right or wrong inside: a faulty purpose is still no unknown purpose. */
+export interface Names {
+  readonly stores: readonly string[];
+  readonly purposes: readonly string[];
+  readonly subjects: readonly string[];
+}
 
 /** Rules between the parts of a manifest that need no database. `names` are the names that the user declared, right or wrong inside. */
 export function validate(manifest: Manifest, names: Names, place: Source['place']): Problem[] {

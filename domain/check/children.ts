@@ -1,0 +1,66 @@
+import { inStore, storeOf } from '../../manifest/ids.ts';
+import { KEY, type Path } from '../../manifest/problem.ts';
+import type { Edge } from '../retention/graph.ts';
+import { isDeclared, listed, liveTable, rootOf, tableName, type StoreCheck } from './context.ts';
+import { deletions, type Deletion } from './deletion.ts';
+
+/** Rows that reference expired rows: each has a declared fate, and none goes outside the plan. */
+export function checkChildren(check: StoreCheck): void {
+  for (const deletion of deletions(check)) {
+    named(check, deletion);
+    undeclared(check, deletion);
+    outside(check, deletion);
+  }
+}
+
+/** Where a column of the edge is NOT NULL it stays; a reference is gone when one of its columns is NULL, with MATCH FULL when all are. */
+export function canDetach(check: StoreCheck, edge: Edge): boolean {
+  const columns = check.catalog.tables[edge.from]?.columns.filter((it) => edge.columns.includes(it.name) && it.generated === null) ?? [];
+  const open = columns.filter((it) => it.nullable).length;
+  return edge.foreignKey?.match === 'full' ? open === edge.columns.length : open > 0;
+}
+
+function named(check: StoreCheck, { table, edges }: Deletion): void {
+  for (const [id, action] of Object.entries(table.rule.children)) {
+    const path: Path = [...table.at, 'retention', 'children', id];
+    if (storeOf(id) !== check.store || !liveTable(check, id, [...path, KEY])) continue;
+    const pointing = edges.filter(({ edge }) => edge.from === inStore(id));
+    if (pointing.length === 0) {
+      const fix = 'remove it, or declare the reference under `references`';
+      check.add('P120', [...path, KEY], `\`${id}\` references neither \`${table.id}\` nor a child that is deleted`, fix);
+    }
+    if (action !== 'detach') continue;
+    for (const { edge } of pointing) {
+      if (!canDetach(check, edge)) {
+        check.add('P121', path, `\`${edge.from}\` (${edge.columns.join(', ')}) cannot become NULL`, 'write `delete` or `keep`');
+      }
+    }
+  }
+}
+
+function undeclared(check: StoreCheck, { table, children, edges }: Deletion): void {
+  const silent = edges.filter(({ edge }) => !(edge.from in children));
+  if (silent.length === 0) return;
+  const names = [
+    ...new Set(silent.map(({ edge }) => (edge.from === edge.to ? `${edge.from} itself (${edge.columns.join(', ')})` : edge.from))),
+  ];
+  check.add(
+    'P131',
+    [...table.at, 'retention', KEY],
+    `rows of \`${table.id}\` that are referenced by ${listed(names)} are kept`,
+    'say so, or otherwise, under `children`',
+  );
+}
+
+/** Foreign keys that would delete or change rows of tables for which nobody has said that it may happen. */
+function outside(check: StoreCheck, { table, children, edges }: Deletion): void {
+  for (const { edge } of edges) {
+    const key = edge.foreignKey;
+    if (!key || !key.enforced || !['cascade', 'set null', 'set default'].includes(key.onDelete)) continue;
+    const from = check.catalog.tables[edge.from];
+    const names = from ? [edge.from, tableName(rootOf(check.catalog, from))] : [edge.from];
+    if (names.some((it) => it in children || isDeclared(check, it))) continue;
+    const message = `\`${edge.from}\` is not declared, and its foreign key \`${key.name}\` is ON DELETE ${key.onDelete.toUpperCase()} on \`${edge.to}\``;
+    check.add('P122', [...table.at, 'retention', KEY], message, `declare \`${check.store}.${edge.from}\`, or name it under \`children\``);
+  }
+}

@@ -1,0 +1,85 @@
+import { columnParts, storeOf } from '../../manifest/ids.ts';
+import type { Path } from '../../manifest/problem.ts';
+import type { CatalogTable } from '../catalog.ts';
+import { referenceTarget, type Edge } from '../retention/graph.ts';
+import { isDeclared, liveColumn, liveTable, placeOfTable, quoted, tableName, type StoreCheck } from './context.ts';
+
+/** References, foreign keys and declared ones: they exist, compare like with like, are vouched for, and can be followed fast. */
+export function checkReferences(check: StoreCheck): void {
+  declared(check);
+  for (const edge of check.edges) {
+    // What nobody declares is never deleted, so nobody looks for its children.
+    if (!isDeclared(check, edge.to)) continue;
+    const from = check.catalog.tables[edge.from];
+    if (!from) continue;
+    vouched(check, edge);
+    if (!indexed(from, edge)) missingIndex(check, from, edge);
+  }
+}
+
+function declared(check: StoreCheck): void {
+  check.manifest.references.forEach((reference, index) => {
+    const at: Path = ['references', index];
+    const from = columnParts(reference.from);
+    const live = liveTable(check, from.table, [...at, 'from']);
+    const column = live && liveColumn(check, live, from.column, [...at, 'from']);
+    for (const name of live ? Object.keys(reference.when) : []) liveColumn(check, live!, name, [...at, 'when', name]);
+    const target = referenceTarget(reference.to, check.manifest);
+    if (!target || target.store !== check.store) return;
+    const targetTable = liveTable(check, `${target.store}.${target.table}`, [...at, 'to']);
+    if (!targetTable) return;
+    if (target.columns.length !== 1) {
+      check.add('P134', [...at, 'to'], `the key of \`${reference.to}\` has ${target.columns.length} columns, and the reference has one`);
+      return;
+    }
+    const to = liveColumn(check, targetTable, target.columns[0]!, [...at, 'to']);
+    if (column && to && column.typeCategory !== to.typeCategory) {
+      check.add('P134', at, `\`${reference.from}\` is of type ${column.type}, and \`${target.table}.${to.name}\` of type ${to.type}`);
+    }
+  });
+}
+
+function vouched(check: StoreCheck, edge: Edge): void {
+  const key = edge.foreignKey;
+  if (!key || (key.enforced && key.validated)) return;
+  const why = key.enforced ? 'NOT VALID' : 'NOT ENFORCED';
+  const fix = key.enforced ? `alter table ${quotedName(edge.from)} validate constraint ${quoted(key.name)}` : null;
+  check.add('P130', placeOfTable(check, edge.from), `the foreign key \`${key.name}\` of \`${edge.from}\` is ${why}`, fix);
+}
+
+/** An index helps when its first columns are the reference's, in any order; columns that its condition fixes may stand between. */
+function indexed(from: CatalogTable, edge: Edge): boolean {
+  return from.indexes.some((index) => {
+    if (!index.valid || index.partial) return false;
+    const end = index.columns.findIndex((column) => !edge.columns.includes(column) && !(column in edge.when));
+    const leading = end < 0 ? index.columns : index.columns.slice(0, end);
+    return edge.columns.every((column) => leading.includes(column));
+  });
+}
+
+function missingIndex(check: StoreCheck, from: CatalogTable, edge: Edge): void {
+  const columns = [...Object.keys(edge.when), ...edge.columns].map((it) => quoted(it)).join(', ');
+  const partial = from.indexes.some((index) => index.partial && index.columns[0] === edge.columns[0]);
+  const fix = from.partitioning
+    ? `create index concurrently on each partition of ${quotedName(edge.from)} (${columns}), create index on only the parent, and attach them`
+    : `create index concurrently on ${quotedName(edge.from)} (${columns})`;
+  const message = `\`${tableName(from)}\` (${edge.columns.join(', ')}) references \`${edge.to}\` ${partial ? 'with only a partial index' : 'without an index'}`;
+  check.add('P108', placeOfTable(check, edge.from), message, fix);
+}
+
+function quotedName(name: string): string {
+  return quoted(...name.split('.'));
+}
+
+/** Whether a reference of the manifest leads from the table to a subject, in this store or another. */
+export function refersToSubject({ manifest, store }: StoreCheck, table: string): boolean {
+  return manifest.references.some(({ from, to }) => {
+    const parts = columnParts(from);
+    return (
+      storeOf(from) === store &&
+      parts.table === `${store}.${table}` &&
+      (to.split('.')[0] ?? '') in manifest.subjects &&
+      to.split('.').length <= 2
+    );
+  });
+}
