@@ -1,0 +1,228 @@
+import { Context } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
+import { issueCertificate } from '../database/certificates.ts';
+import { runRecords } from '../database/ledger.ts';
+import { releaseLease, renewLease, takeLease, LEASE_MS, type Lease } from '../database/lease.ts';
+import { approveRun, setRunState } from '../database/runs.ts';
+import { dropPartitions } from '../database/retention/drop.ts';
+import { runLane, type LaneResult, type LaneWork } from '../database/retention/lane.ts';
+import { recheckTable } from '../database/retention/recheck.ts';
+import { chainHeads } from '../domain/evidence/chain.ts';
+import { closingStatements, runOutcome, tableOutcomes } from '../domain/retention/outcome.ts';
+import type { Unit } from '../domain/retention/plan.ts';
+import type { RunState } from '../domain/runs.ts';
+import { nextWindow } from '../domain/time.ts';
+import type { OpenedPlan } from '../workflows/retention.types.ts';
+import type { ActivityDependencies } from './dependencies.ts';
+import { guarded, refusal } from './failures.ts';
+import { openRetention, type OpenRequest } from './retention-open.ts';
+import { runContext, tableContext, tablePlan, type RunCache, type TableContext } from './retention-context.ts';
+
+/** One call of `purgeLane` works this long at most, so that histories stay small and a pause is felt. Milliseconds. */
+const CALL_BUDGET_MS = 30_000;
+/** Signs of life to Temporal, and renewals of the lease every few of them. Milliseconds. */
+const BEAT_MS = 1_000;
+const RENEW_MS = LEASE_MS / 6;
+
+export interface TableRequest {
+  readonly runId: string;
+  readonly index: number;
+  readonly pass: number;
+  readonly fence: number;
+}
+
+export interface LaneRequest extends TableRequest {
+  readonly lane: number;
+  readonly lanes: number;
+  /** Indexes of the plan's units to walk; null means all that are to be walked. */
+  readonly units: readonly number[] | null;
+  readonly knownSteps: number;
+}
+
+export interface LaneReport extends LaneResult {
+  /** Outside the daily window: when it opens, ISO 8601. */
+  readonly closedUntil: string | null;
+}
+
+export interface RecheckReport {
+  readonly remaining: number;
+  readonly units: readonly number[];
+  readonly seq: number;
+}
+
+export type RetentionActivities = ReturnType<typeof retentionActivities>;
+
+/** The activities of the retention job. Register them under these names on the worker's task queue. */
+export function retentionActivities(dependencies: ActivityDependencies) {
+  const cache: RunCache = new Map();
+  const { home, faults } = dependencies;
+
+  /** Pins the manifest and the cut-off, plans, and stores both. */
+  const openRun = (request: OpenRequest): Promise<OpenedPlan> => guarded(() => openRetention(dependencies, request));
+
+  const recordState = (request: { readonly runId: string; readonly state: RunState }): Promise<void> =>
+    guarded(() => setRunState(home.db, request.runId, request.state));
+
+  const recordApproval = (request: { readonly runId: string; readonly actor: string }): Promise<void> =>
+    guarded(() => approveRun(home.db, request.runId, request.actor));
+
+  /** Takes the table's lease. Fails retryably, with type `leased`, while another run has it. */
+  const beginTable = (request: { readonly runId: string; readonly index: number }): Promise<{ readonly fence: number }> =>
+    guarded(async () => {
+      const { target } = await tableContext(dependencies, cache, request.runId, request.index);
+      const lease = await takeLease(target.store, target.plan.table, request.runId);
+      if (lease === null) throw ApplicationFailure.create({ type: 'leased', message: 'Another run works on this table; waiting for it to end' });
+      return { fence: lease.fence };
+    });
+
+  /** Drops the table's wholly expired partitions. */
+  const dropExpired = (request: TableRequest): Promise<LaneReport> =>
+    guarded(async () => {
+      const context = await tableContext(dependencies, cache, request.runId, request.index);
+      const closedUntil = windowClosed(context);
+      const work = laneWork(context, { ...request, lane: 0, lanes: 1, units: null, knownSteps: 0 });
+      if (closedUntil === null) await whileLeased(work, () => dropPartitions(work, faults, () => Context.current().heartbeat()));
+      await faults('before return');
+      return { done: closedUntil === null, seq: 0, changed: 0, steps: 0, closedUntil };
+    });
+
+  /** Walks one lane's share for a while. Everything it did is in the ledger, whether or not this call is heard of again. */
+  const purgeLane = (request: LaneRequest): Promise<LaneReport> =>
+    guarded(async () => {
+      const context = await tableContext(dependencies, cache, request.runId, request.index);
+      const work = laneWork(context, request);
+      const signal = Context.current().cancellationSignal;
+      const until = dependencies.now() + CALL_BUDGET_MS;
+      const stop = (): boolean => signal.aborted || dependencies.now() >= until || windowClosed(context) !== null;
+      const beat = (progress: { readonly steps: number; readonly changed: number }): void => Context.current().heartbeat(progress);
+      const result = await whileLeased(work, (lost) => runLane(work, { stop: () => lost() || stop(), beat, sleep: rest(signal), now: () => performance.now(), faults }));
+      await faults('before return');
+      return { ...result, closedUntil: result.done ? null : windowClosed(context) };
+    });
+
+  /** Looks at the table once more and makes the closing statement; gives the lease back when nothing is left. */
+  const recheck = (request: TableRequest): Promise<RecheckReport> =>
+    guarded(async () => {
+      const context = await tableContext(dependencies, cache, request.runId, request.index);
+      const work = laneWork(context, { ...request, lane: 0, lanes: 1, units: null, knownSteps: 0 });
+      const { remaining, units, seq } = await whileLeased(work, () => recheckTable(work, faults));
+      if (remaining === 0) await releaseLease(context.target.store, work.lease);
+      return { remaining, units: context.target.plan.units.flatMap((unit, index) => (units.includes(unit.oid) ? [index] : [])), seq };
+    });
+
+  const releaseTable = (request: TableRequest): Promise<void> =>
+    guarded(async () => {
+      const context = await runContext(dependencies, cache, request.runId);
+      const table = tablePlan(context, request.index);
+      await releaseLease(dependencies.store(context.manifest, table.store), { table: table.table, runId: request.runId, fence: request.fence });
+    });
+
+  /** Tells from the ledgers alone what happened, signs it, and closes the run. */
+  const certify = (request: {
+    readonly runId: string;
+    readonly cancelled: boolean;
+    readonly steps: Readonly<Record<string, number>>;
+  }): Promise<{ readonly serial: number; readonly outcome: 'complete' | 'incomplete' | 'cancelled'; readonly changed: number }> =>
+    guarded(async () => {
+      const { run, manifest, plan } = await runContext(dependencies, cache, request.runId);
+      const names = [...new Set(plan.tables.map((table) => table.store))];
+      const records = (await Promise.all(names.map((name) => runRecords(dependencies.store(manifest, name).db, run.runId)))).flat();
+      const heads = chainHeads(records);
+      for (const head of heads) {
+        const inLane = records.filter(({ body }) => body.store === head.store && body.lane === head.lane).length;
+        if (inLane !== head.length) throw refusal('restored', `The ledger of ${head.store} has a gap in lane ${head.lane}; no certificate is issued`);
+      }
+      for (const [chain, seq] of Object.entries(request.steps)) {
+        const [store, lane] = chain.split('/').map(Number);
+        const found = heads.find((head) => head.store === names[store ?? 0] && head.lane === lane)?.length ?? 0;
+        if (found < seq) throw refusal('restored', 'A ledger has lost steps that were committed; no certificate is issued');
+      }
+      const tables = tableOutcomes(plan, records);
+      const outcome = runOutcome(tables, request.cancelled);
+      const content = {
+        organisation: manifest.organisation,
+        job: 'retention',
+        run: run.runId,
+        manifest: run.manifestHash,
+        plan: run.planHash ?? '',
+        actor: run.actor,
+        approvedBy: run.approvedBy,
+        asOf: run.asOf.toISOString(),
+        startedAt: run.openedAt.toISOString(),
+        outcome,
+        tables,
+        statements: closingStatements(plan, records),
+        heads,
+      };
+      const { certificate } = await issueCertificate(home, content, records, dependencies.signingKey());
+      await setRunState(home.db, run.runId, outcome);
+      const changed = tables.reduce((sum, table) => sum + table.erased + table.masked, 0);
+      return { serial: certificate.serial, outcome, changed };
+    });
+
+  /** Null while the daily window is open. */
+  function windowClosed({ target, manifest }: TableContext): string | null {
+    if (target.plan.between === null) return null;
+    const state = nextWindow(new Date(dependencies.now()), target.plan.between, manifest.timezone);
+    return state.open ? null : state.changesAt.toISOString();
+  }
+
+  return { openRun, recordState, recordApproval, beginTable, dropExpired, purgeLane, recheck, releaseTable, certify };
+}
+
+function laneWork(context: TableContext, request: LaneRequest): LaneWork {
+  const { target, manifest, run } = context;
+  const { batchMs, duty } = manifest.purge;
+  const lease: Lease = { table: target.plan.table, runId: run.runId, fence: request.fence };
+  return {
+    runId: run.runId,
+    target,
+    tableIndex: request.index,
+    pass: request.pass,
+    lane: request.lane,
+    lanes: request.lanes,
+    units: target.plan.units.map((unit, index) => unitOfPass(unit, index, request)),
+    lease,
+    incarnation: context.incarnation,
+    pacing: { batchMs, duty },
+    knownSteps: request.knownSteps,
+  };
+}
+
+/** A later pass walks only where rows were left, and by blocks, which can single out a row that fails. */
+function unitOfPass(unit: Unit, index: number, request: LaneRequest): Unit {
+  if (request.units === null) return unit;
+  if (!request.units.includes(index)) return { ...unit, strategy: { kind: 'none', because: 'nothing is left' } };
+  return { ...unit, strategy: { kind: 'blocks', because: 'rows were left' } };
+}
+
+/** Keeps the lease and the activity alive by the clock, whatever a single batch takes. */
+async function whileLeased<T>(work: LaneWork, act: (lost: () => boolean) => Promise<T>): Promise<T> {
+  const context = Context.current();
+  let failure: unknown = null;
+  const beats = setInterval(() => context.heartbeat(), BEAT_MS);
+  const renewals = setInterval(() => {
+    renewLease(work.target.store, work.lease).catch((error: unknown) => (failure = error));
+  }, RENEW_MS);
+  try {
+    return await act(() => failure !== null);
+  } finally {
+    clearInterval(beats);
+    clearInterval(renewals);
+  }
+}
+
+/** Sleeps, unless the activity is cancelled first. */
+function rest(signal: AbortSignal): (ms: number) => Promise<void> {
+  return (ms) =>
+    new Promise((resolve) => {
+      if (ms <= 0 || signal.aborted) return resolve();
+      const done = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = setTimeout(done, ms);
+      signal.addEventListener('abort', done);
+    });
+}

@@ -1,0 +1,153 @@
+import { sql, type RawBuilder } from 'kysely';
+import type { Catalog, CatalogColumn } from '../../domain/catalog.ts';
+import { deletionTree, splitTableId, subjectPaths, type DeletionEdge, type DeletionNode, type Edge } from '../../domain/retention/graph.ts';
+import { cutOff, floorCutOff } from '../../domain/time.ts';
+import type { Manifest, RetentionRule } from '../../manifest/model.ts';
+import type { ActiveHolds } from '../holds.ts';
+import { ident, tableRef } from '../identifiers.ts';
+import { any, holdReasons, joins, type Reason } from './protection.ts';
+import { before, future, infinite, notBefore, unreadable, type Condition, type TimeReading } from './times.ts';
+
+/** Everything that judging rows of one store depends on. */
+export interface Scope {
+  readonly store: string;
+  readonly manifest: Manifest;
+  readonly catalog: Catalog;
+  readonly edges: readonly Edge[];
+  readonly holds: ActiveHolds;
+  readonly asOf: Date;
+  /** True in plans: rows of other tables that their own rules take earlier in the same run do not stand in the way. */
+  readonly forecast: boolean;
+}
+
+export interface RulePredicates {
+  readonly tree: DeletionNode;
+  readonly cutOff: Date;
+  /** The rule takes the row, nothing else considered. */
+  readonly expired: Condition;
+  /** The rule cannot judge the row and keeps it: with the reason. */
+  readonly odd: readonly Reason[];
+  /** Something protects an expired row: holds, floors, rows that reference it. In order of precedence. */
+  readonly protectedBy: readonly Reason[];
+}
+
+/** Compiles the rule of `table` into conditions on the row that `alias` names. */
+export function compileRule(scope: Scope, table: string, alias: string, cutDate?: Date): RulePredicates {
+  const rule = scope.manifest.tables[`${scope.store}.${table}`]?.retention;
+  if (rule === null || rule === undefined) throw new Error(`There is no retention rule for ${table}`);
+  const cut = cutDate ?? cutOff(scope.asOf, rule.keep, scope.manifest.timezone);
+  const tree = deletionTree(table, scope.edges, rule.then.kind === 'mask' ? {} : rule.children);
+  const time = 'column' in rule.after ? ownTime(scope, table, alias, rule, rule.after.column, cut) : lastActivity(scope, table, alias, rule, cut);
+  const protectedBy = [...ownProtection(scope, table, alias), ...(rule.then.kind === 'mask' ? [] : blockers(scope, tree, alias, [{ table, alias }]))];
+  return { tree, cutOff: cut, ...time, protectedBy };
+}
+
+function columnOf(scope: Scope, table: string, name: string): CatalogColumn {
+  const column = scope.catalog.tables[table]?.columns.find((candidate) => candidate.name === name);
+  if (column === undefined) throw new Error(`There is no column ${name} in ${table}`);
+  return column;
+}
+
+function literal(text: string): RawBuilder<string> {
+  return sql<string>`${text}::text`;
+}
+
+function ownTime(scope: Scope, table: string, alias: string, rule: RetentionRule, name: string, cut: Date): Pick<RulePredicates, 'expired' | 'odd'> {
+  const column = columnOf(scope, table, name);
+  const value = ident(alias, name);
+  const reading: TimeReading = { zone: scope.manifest.timezone, zoneless: rule.zoneless };
+  const cases = [
+    { declared: rule.missing, kind: 'missing', condition: sql<boolean>`${value} is null` },
+    { declared: rule.infinite, kind: 'infinite', condition: infinite(value) },
+    { declared: rule.future, kind: 'future', condition: future(value, column, scope.asOf, reading) },
+  ];
+  const odd = cases.filter((one) => one.declared === 'keep').map((one) => ({ condition: one.condition, label: literal(`${one.kind}:${name}`) }));
+  if (unreadable(column, reading)) odd.push({ condition: sql<boolean>`${value} is not null`, label: literal(`zoneless:${name}`) });
+  const taken = cases.filter((one) => one.declared === 'expire').map((one) => one.condition);
+  return { expired: taken.length === 0 ? before(value, column, cut, reading) : any([before(value, column, cut, reading), ...taken]), odd };
+}
+
+function lastActivity(scope: Scope, table: string, alias: string, rule: RetentionRule, cut: Date): Pick<RulePredicates, 'expired' | 'odd'> {
+  const lastOf = 'lastOf' in rule.after ? rule.after.lastOf : '';
+  const [, schema = '', name = '', columnName = ''] = lastOf.split('.');
+  const other = `${schema}.${name}`;
+  const edge = scope.edges.find((candidate) => candidate.from === other && candidate.to === table);
+  if (edge === undefined) throw new Error(`${other} does not reference ${table}`);
+  const column = columnOf(scope, other, columnName);
+  const reading: TimeReading = { zone: scope.manifest.timezone, zoneless: rule.zoneless };
+  const there = `${alias}_last`;
+  const value = ident(there, columnName);
+  const exists = (condition: Condition): Condition =>
+    sql<boolean>`exists (select 1 from ${tableRef(other)} as ${ident(there)} where ${joins(edge, there, alias)} and ${condition})`;
+  const expired = sql<boolean>`(${exists(before(value, column, cut, reading))} and not ${exists(notBefore(value, column, cut, reading))})`;
+  const missing = sql<boolean>`not ${exists(sql<boolean>`${value} > '-infinity'`)}`;
+  if (rule.missing === 'expire') return { expired: any([expired, missing]), odd: [] };
+  const odd = [{ condition: missing, label: literal(`missing:${name}.${columnName}`) }];
+  if (unreadable(column, reading)) odd.push({ condition: exists(sql<boolean>`${value} is not null`), label: literal(`zoneless:${name}.${columnName}`) });
+  return { expired, odd };
+}
+
+/** Holds and the floor on a row itself. */
+function ownProtection(scope: Scope, table: string, alias: string): Reason[] {
+  const paths = scope.holds.subjects.length === 0 ? [] : subjectPaths(table, scope.edges, scope.manifest, scope.store);
+  const reasons = holdReasons(table, alias, scope.holds, paths, scope.catalog);
+  const floor = scope.manifest.tables[`${scope.store}.${table}`]?.floor;
+  if (floor !== null && floor !== undefined) {
+    const column = columnOf(scope, table, floor.after);
+    // A zone-less floor is read locally; a time that cannot be compared keeps the row under its floor.
+    const free = before(ident(alias, floor.after), column, floorCutOff(scope.asOf, floor, scope.manifest.timezone), {
+      zone: scope.manifest.timezone,
+      zoneless: 'local',
+    });
+    reasons.push({ condition: sql<boolean>`(${free} is not true)`, label: literal(`floor:${floor.rule}`) });
+  }
+  return reasons;
+}
+
+interface Ancestor {
+  readonly table: string;
+  readonly alias: string;
+}
+
+/** Rows elsewhere that keep the row: each with the table that holds them. */
+function blockers(scope: Scope, node: DeletionNode, alias: string, way: readonly Ancestor[]): Reason[] {
+  return node.edges.flatMap((edge, index) => {
+    const child = `${alias}_${index}`;
+    const condition = blockingChild(scope, edge, child, way);
+    if (condition === null) return [];
+    const exists = sql<boolean>`exists (select 1 from ${tableRef(edge.edge.from)} as ${ident(child)} where ${joins(edge.edge, child, alias)} and ${condition})`;
+    return [{ condition: exists, label: literal(`child:${edge.edge.from}`) }];
+  });
+}
+
+/** When a row behind an edge keeps the row in front of it; null for never. */
+function blockingChild(scope: Scope, { edge, action, child: node }: DeletionEdge, child: string, way: readonly Ancestor[]): Condition | null {
+  const own = ownProtection(scope, edge.from, child).map((reason) => reason.condition);
+  if (action === 'detach') return own.length === 0 ? null : any(own);
+  if (action === 'delete' && node !== null) {
+    const further = blockers(scope, node, child, [...way, { table: edge.from, alias: child }]).map((reason) => reason.condition);
+    return own.length + further.length === 0 ? null : any([...own, ...further]);
+  }
+  const others = way.filter((ancestor) => ancestor.table === edge.from);
+  const notItself = others.map(
+    (ancestor) => sql<boolean>`(${ident(child)}.tableoid, ${ident(child)}.ctid) is distinct from (${ident(ancestor.alias)}.tableoid, ${ident(ancestor.alias)}.ctid)`,
+  );
+  const staying = scope.forecast && others.length === 0 ? goesByItsOwnRule(scope, edge.from, child) : null;
+  const conditions = [...notItself, ...(staying === null ? [] : [sql<boolean>`(${staying} is not true)`])];
+  return conditions.length === 0 ? sql<boolean>`true` : sql<boolean>`(${sql.join(conditions, sql` and `)})`;
+}
+
+/** True of rows that their own rule deletes earlier in the same run; null when it deletes none. */
+function goesByItsOwnRule(scope: Scope, table: string, alias: string): Condition | null {
+  const rule = scope.manifest.tables[`${scope.store}.${table}`]?.retention;
+  if (rule === null || rule === undefined || rule.then.kind === 'mask' || 'lastOf' in rule.after) return null;
+  const compiled = compileRule({ ...scope, forecast: false }, table, alias);
+  return sql<boolean>`(${compiled.expired} and not ${any(compiled.protectedBy.map((reason) => reason.condition))})`;
+}
+
+/** `store.schema.table` ids of a store's tables that have a rule. */
+export function ruledTables(manifest: Manifest, store: string): string[] {
+  return Object.entries(manifest.tables)
+    .filter(([id, table]) => table.retention !== null && splitTableId(id).store === store)
+    .map(([id]) => splitTableId(id).table);
+}

@@ -1,0 +1,51 @@
+import { sql, type RawBuilder } from 'kysely';
+import type { CatalogColumn } from '../../domain/catalog.ts';
+import type { RetentionRule } from '../../manifest/model.ts';
+
+export type Condition = RawBuilder<boolean>;
+export type Column = RawBuilder<unknown>;
+
+/** What comparing a column with an instant depends on. */
+export interface TimeReading {
+  readonly zone: string;
+  readonly zoneless: RetentionRule['zoneless'];
+}
+
+/** True where no instant can be told from the column, because nobody declared how its zone-less times are read. */
+export function unreadable(column: CatalogColumn, reading: TimeReading): boolean {
+  return column.baseType === 'timestamp' && reading.zoneless === 'keep';
+}
+
+/**
+ * `cut` in the column's own type, so that an index over the column serves. A date is a local day; it lies before the cut
+ * only when the whole day does.
+ */
+export function cutFor(column: CatalogColumn, cut: Date, { zone, zoneless }: TimeReading): RawBuilder<unknown> {
+  const instant = sql`${cut.toISOString()}::timestamptz`;
+  if (column.baseType === 'date') return sql`(${instant} at time zone ${zone})::date`;
+  if (column.baseType === 'timestamp') return sql`(${instant} at time zone ${zoneless === 'utc' ? 'UTC' : zone})`;
+  return instant;
+}
+
+/** A finite time before the cut; false, never null, for anything else. */
+export function before(value: Column, column: CatalogColumn, cut: Date, reading: TimeReading): Condition {
+  if (unreadable(column, reading)) return sql<boolean>`false`;
+  return sql<boolean>`(${value} < ${cutFor(column, cut, reading)} and ${value} > '-infinity')`;
+}
+
+/** A time at or after the cut, `infinity` included. */
+export function notBefore(value: Column, column: CatalogColumn, cut: Date, reading: TimeReading): Condition {
+  if (unreadable(column, reading)) return sql<boolean>`(${value} is not null)`;
+  return sql<boolean>`(${value} >= ${cutFor(column, cut, reading)})`;
+}
+
+/** True for `infinity` and `-infinity`. */
+export function infinite(value: Column): Condition {
+  return sql<boolean>`(${value} = 'infinity' or ${value} = '-infinity')`;
+}
+
+/** A finite time after the instant at which the run judges. */
+export function future(value: Column, column: CatalogColumn, asOf: Date, reading: TimeReading): Condition {
+  if (unreadable(column, reading)) return sql<boolean>`false`;
+  return sql<boolean>`(${value} > ${cutFor(column, asOf, reading)} and ${value} < 'infinity')`;
+}

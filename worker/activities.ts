@@ -1,0 +1,36 @@
+import { retentionActivities, type RetentionActivities } from '../activities/retention.ts';
+import { noFaults, type Faults } from '../database/faults.ts';
+import { storePool, type Environment } from '../database/stores.ts';
+import { readSigningKey } from '../client/signing.ts';
+import type { Manifest } from '../manifest/model.ts';
+
+export interface ProbityActivitiesOptions {
+  /** Names the home store; what a run works with is the version that it pinned. */
+  readonly manifest: Manifest;
+  /** Secrets that the manifest names, and the signing key. Defaults to the process's environment. */
+  readonly env?: Environment;
+  readonly log?: (message: string, attributes: Readonly<Record<string, unknown>>) => void;
+  /** For tests alone. */
+  readonly faults?: Faults;
+}
+
+/** Every activity of ours, ready for `Worker.create({ activities })`, with the connections behind them. */
+export interface ProbityActivities {
+  readonly activities: RetentionActivities;
+  readonly close: () => Promise<void>;
+}
+
+/** Makes the activities for a worker, ours or somebody else's. Call `close` after the worker has stopped. */
+export function probityActivities(options: ProbityActivitiesOptions): ProbityActivities {
+  const env = options.env ?? process.env;
+  const pool = storePool(env, 'probity worker');
+  const activities = retentionActivities({
+    home: pool.home(options.manifest),
+    store: pool.get,
+    signingKey: () => readSigningKey(env),
+    now: () => Date.now(),
+    faults: options.faults ?? noFaults,
+    log: options.log ?? (() => undefined),
+  });
+  return { activities, close: pool.close };
+}

@@ -1,0 +1,272 @@
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  CancellationScope,
+  condition,
+  continueAsNew,
+  isCancellation,
+  proxyActivities,
+  setHandler,
+  workflowInfo,
+  ActivityCancellationType,
+} from '@temporalio/workflow';
+import type { LaneReport, RetentionActivities } from '../activities/retention.ts';
+import { approveUpdate, pauseSignal, progressQuery, resumeSignal } from './messages.ts';
+import type { Approval, OpenedPlan, OpenedTable, RetentionInput, RetentionProgress, RetentionResult, RetentionStage, RetentionState } from './retention.types.ts';
+
+/** Reads and small writes: they end in seconds or not at all. */
+const brief = proxyActivities<RetentionActivities>({
+  startToCloseTimeout: '2 minutes',
+  retry: { initialInterval: '500 milliseconds', backoffCoefficient: 2, maximumInterval: '30 seconds' },
+});
+/** Counts and walks over tables of any size; a worker that stops beating is replaced. */
+const long = proxyActivities<RetentionActivities>({
+  startToCloseTimeout: '24 hours',
+  heartbeatTimeout: '15 seconds',
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  retry: { initialInterval: '500 milliseconds', backoffCoefficient: 2, maximumInterval: '30 seconds' },
+});
+/** Plans count every table and do not beat. */
+const planning = proxyActivities<RetentionActivities>({
+  startToCloseTimeout: '6 hours',
+  retry: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '1 minute' },
+});
+
+/** Passes over one table. Each works only where rows moved or failed; a pass without progress ends it earlier. */
+const MAX_PASSES = 10;
+/** Well below Temporal's own limit of 51,200 events, so that a replay takes no time. */
+const MAX_HISTORY = 2_000;
+
+/** Plan, approval where policy asks for it, then table by table until nothing is left, then the certificate. */
+export async function retention(input: RetentionInput): Promise<RetentionResult> {
+  // The same for every start by a schedule, so it names the run.
+  const runId = workflowInfo().workflowId;
+  let stage: RetentionStage = 'planning';
+  let paused = false;
+  let until: string | null = null;
+  let round: CancellationScope | null = null;
+  let state: RetentionState | null = input.resume ?? null;
+  let approved: Approval | null = null;
+  let waitingPlan: OpenedPlan | null = null;
+
+  setHandler(pauseSignal, () => {
+    paused = true;
+    round?.cancel();
+  });
+  setHandler(resumeSignal, () => {
+    paused = false;
+  });
+  setHandler(progressQuery, () => progress());
+  setHandler(approveUpdate, (approval) => void (approved = approval), { validator: (approval) => refuseApproval(approval) });
+
+  try {
+    if (state === null) {
+      const plan = await planning.openRun({ ...opening(input), runId, scheduledAt: scheduledAt() });
+      if (plan.mode === 'observe') return result(plan, 'observed', 0, null);
+      if (plan.needsApproval) await waitForApproval(plan);
+      state = begin(plan, (approved as Approval | null)?.actor ?? null);
+    }
+    const current = state;
+    stage = 'running';
+    while (current.table < current.plan.tables.length) await workOn(current);
+    return await close(current, false);
+  } catch (error) {
+    if (!isCancellation(error)) {
+      await CancellationScope.nonCancellable(() => brief.recordState({ runId, state: 'failed' }));
+      throw error;
+    }
+    const current = state;
+    if (current === null) {
+      await CancellationScope.nonCancellable(() => brief.recordState({ runId, state: 'cancelled' }));
+      throw error;
+    }
+    return await CancellationScope.nonCancellable(() => close(current, true));
+  }
+
+  function progress(): RetentionProgress {
+    const plan = state?.plan ?? null;
+    return {
+      stage,
+      planHash: plan?.planHash ?? waitingPlan?.planHash ?? null,
+      approvedBy: state?.approvedBy ?? null,
+      table: state?.table ?? 0,
+      pass: state?.pass ?? 0,
+      planned: plan?.tables.map((table) => table.rows) ?? [],
+      changed: plan?.tables.map((_, index) => state?.changed[index] ?? 0) ?? [],
+      until,
+      failed: state?.failed ?? {},
+    };
+  }
+
+  function refuseApproval(approval: Approval): void {
+    if (stage !== 'waiting for approval' || waitingPlan === null) throw new Error('This run does not wait for an approval');
+    if (approval.planHash !== waitingPlan.planHash) throw new Error('The approval names another plan than the one that waits');
+    if (approval.actor === input.actor) throw new Error('Nobody approves what they started themselves');
+  }
+
+  async function waitForApproval(plan: OpenedPlan): Promise<void> {
+    stage = 'waiting for approval';
+    waitingPlan = plan;
+    await brief.recordState({ runId, state: 'waiting' });
+    await condition(() => approved !== null);
+    const { actor } = approved as unknown as Approval;
+    await brief.recordApproval({ runId, actor });
+    await brief.recordState({ runId, state: 'running' });
+  }
+
+  /** One round: take the table, one call of every lane, or the recheck. Errors of the table end the table, not the run. */
+  async function workOn(current: RetentionState): Promise<void> {
+    const table = current.plan.tables[current.table];
+    if (table === undefined) return;
+    if (workflowInfo().historyLength > MAX_HISTORY) {
+      await continueAsNew<typeof retention>({ ...input, resume: current });
+    }
+    await whileAllowed();
+    try {
+      round = new CancellationScope({ cancellable: true });
+      await round.run(() => oneRound(current, table));
+    } catch (error) {
+      if (isCancellation(error) && paused) return;
+      const kind = kindOf(error);
+      if (kind === null) throw error;
+      if (kind === 'restored' || kind === 'permission') return park(kind);
+      current.failed[current.table] = kind;
+      await leave(current);
+    } finally {
+      round = null;
+    }
+  }
+
+  async function oneRound(current: RetentionState, table: OpenedTable): Promise<void> {
+    const index = current.table;
+    if (current.fence === null) {
+      const { fence } = await brief.beginTable({ runId, index });
+      current.fence = fence;
+    }
+    const request = { runId, index, pass: current.pass, fence: current.fence };
+    if (current.pass === 0 && table.drops && !current.lanesDone.includes(-1)) {
+      const dropped = await long.dropExpired(request);
+      if (!dropped.done) return waitFor(dropped.closedUntil);
+      current.lanesDone = [...current.lanesDone, -1];
+    }
+    const all = Array.from({ length: current.plan.lanes }, (_, lane) => lane);
+    const open = current.pass > 0 || table.walks ? all.filter((lane) => !current.lanesDone.includes(lane)) : [];
+    if (open.length > 0) {
+      const reports = await allLanes(open, (lane) =>
+        long.purgeLane({ ...request, lane, lanes: current.plan.lanes, units: current.units, knownSteps: current.steps[`${table.store}/${lane}`] ?? 0 }),
+      );
+      for (const [at, report] of reports.entries()) {
+        const lane = open[at] ?? 0;
+        current.steps[`${table.store}/${lane}`] = report.seq;
+        current.changed[index] = (current.changed[index] ?? 0) + report.changed;
+        current.changedInPass += report.changed;
+        if (report.done) current.lanesDone = [...current.lanesDone, lane];
+      }
+      if (reports.some((report) => !report.done)) return waitFor(reports.find((report) => report.closedUntil !== null)?.closedUntil ?? null);
+    }
+    const { remaining, units, seq } = await long.recheck(request);
+    current.steps[`${table.store}/0`] = seq;
+    const stuck = current.pass > 0 && current.changedInPass === 0;
+    if (remaining === 0 || stuck || current.pass + 1 >= MAX_PASSES) {
+      if (remaining > 0) current.failed[index] = 'rows';
+      await leave(current);
+      return;
+    }
+    Object.assign(current, { pass: current.pass + 1, units, lanesDone: [], changedInPass: 0 });
+  }
+
+  /** All lanes end before anything else is decided; one that fails stops the others at their next batch. */
+  async function allLanes(lanes: readonly number[], walk: (lane: number) => Promise<LaneReport>): Promise<LaneReport[]> {
+    const settled = await Promise.allSettled(
+      lanes.map((lane) =>
+        walk(lane).catch((error: unknown) => {
+          round?.cancel();
+          throw error;
+        }),
+      ),
+    );
+    const failure = settled.find((one) => one.status === 'rejected' && !isCancellation(one.reason)) ?? settled.find((one) => one.status === 'rejected');
+    if (failure?.status === 'rejected') throw failure.reason;
+    return settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  }
+
+  /** Gives the table back and turns to the next. */
+  async function leave(current: RetentionState): Promise<void> {
+    const { fence, table } = current;
+    if (fence !== null && current.failed[table] !== undefined) {
+      await brief.releaseTable({ runId, index: table, pass: current.pass, fence });
+    }
+    Object.assign(current, { table: table + 1, pass: 0, fence: null, units: null, lanesDone: [], changedInPass: 0 });
+  }
+
+  async function waitFor(opensAt: string | null): Promise<void> {
+    if (opensAt === null) return;
+    stage = 'outside the window';
+    until = opensAt;
+    await condition(() => paused, Math.max(1_000, Date.parse(opensAt) - Date.now()));
+    stage = 'running';
+    until = null;
+  }
+
+  async function whileAllowed(): Promise<void> {
+    if (!paused) return;
+    stage = 'paused';
+    await brief.recordState({ runId, state: 'paused' });
+    await condition(() => !paused);
+    stage = 'running';
+    await brief.recordState({ runId, state: 'running' });
+  }
+
+  /** The store is not what it was: nothing goes on before a person has looked. */
+  async function park(kind: string): Promise<void> {
+    stage = 'parked';
+    until = kind;
+    paused = true;
+    await brief.recordState({ runId, state: 'parked' }).catch(() => undefined);
+    await condition(() => !paused);
+    stage = 'running';
+    until = null;
+  }
+
+  async function close(current: RetentionState, cancelled: boolean): Promise<RetentionResult> {
+    stage = 'closing';
+    if (cancelled && current.fence !== null) {
+      await brief.releaseTable({ runId, index: current.table, pass: current.pass, fence: current.fence }).catch(() => undefined);
+    }
+    for (;;) {
+      try {
+        const { serial, outcome, changed } = await brief.certify({ runId, cancelled, steps: current.steps });
+        stage = 'closed';
+        return result(current.plan, outcome, changed, serial);
+      } catch (error) {
+        if (kindOf(error) !== 'restored') throw error;
+        await park('restored');
+      }
+    }
+  }
+
+  function result(plan: OpenedPlan, outcome: RetentionResult['outcome'], changed: number, serial: number | null): RetentionResult {
+    const planned = plan.tables.reduce((sum, table) => sum + table.rows, 0);
+    return { runId, planHash: plan.planHash, outcome, planned, changed, serial };
+  }
+}
+
+function opening({ actor, asOf, only, dryRun }: RetentionInput): Omit<RetentionInput, 'resume'> {
+  return { actor, asOf, only, dryRun };
+}
+
+function begin(plan: OpenedPlan, approvedBy: string | null): RetentionState {
+  return { plan, approvedBy, table: 0, pass: 0, fence: null, units: null, steps: {}, lanesDone: [], changed: {}, changedInPass: 0, failed: {} };
+}
+
+/** Set by Temporal on what a schedule starts. */
+function scheduledAt(): string | null {
+  const value = workflowInfo().searchAttributes['TemporalScheduledStartTime']?.[0];
+  return value instanceof Date ? value.toISOString() : null;
+}
+
+/** What an activity failed with for good; null when the error is not an activity's. */
+function kindOf(error: unknown): string | null {
+  if (!(error instanceof ActivityFailure)) return null;
+  return error.cause instanceof ApplicationFailure ? (error.cause.type ?? 'unexpected') : 'unexpected';
+}
