@@ -7,7 +7,7 @@ import { guessRetention } from './retention.ts';
 import type { StoreSamples } from './samples.ts';
 import { guessShared, type SharedGuess } from './shared.ts';
 import { guessSubjects, type SubjectGuess } from './subjects.ts';
-import { survey, type SurveyedTable } from './survey.ts';
+import { survey, type Survey, type SurveyedTable } from './survey.ts';
 import { flow, list, MARK, mark, scalar } from './write.ts';
 
 export interface DraftInput {
@@ -49,12 +49,13 @@ export function draftManifest(input: DraftInput): Draft {
   };
   const ignored = { ...found.left, ...reasonsToIgnore(found.tables.filter((it) => !governed.includes(it))) };
   const notes = found.unspeakable.map(
-    (id) => `${id} holds a dot in its name, which a manifest cannot spell: rename it to have it governed.`,
+    (it) =>
+      `${it.store}: ${it.local} holds a dot in its name, which a manifest cannot spell. Until it is renamed its schema is not checked for completeness.`,
   );
 
   const lines = [
     ...header(input, notes),
-    ...writeStores(input, governed, guess),
+    ...writeStores(input, governed, found.unspeakable, guess),
     ...writePurposes(guess),
     ...writeSubjects(subjects, guess),
     ...section(
@@ -94,18 +95,20 @@ function header(input: DraftInput, notes: readonly string[]): string[] {
   ];
 }
 
-function writeStores(input: DraftInput, governed: readonly SurveyedTable[], guess: AddGuess): string[] {
+/** A schema with a table that can be neither declared nor ignored is left out of `schemas`, or no manifest over it could pass a check. */
+function writeStores(input: DraftInput, governed: readonly SurveyedTable[], unspeakable: Survey['unspeakable'], guess: AddGuess): string[] {
   const lines = Object.keys(input.catalogs).map((name, index) => {
     const given = input.storeUrls[name] ?? '';
     const secret = given === '' || /:\/\/[^/@:]*:(?!\$\{)[^/@]+@/.test(given) || /[?&]password=(?!\$\{)/.test(given);
     const url = secret ? `\${${name.toUpperCase().replaceAll(/[^A-Z0-9]/g, '_')}_DATABASE_URL}` : given;
-    const schemas = [...new Set(governed.filter((it) => it.store === name).map((it) => it.table.schema))].sort();
+    const complete = (schema: string) => !unspeakable.some((it) => it.store === name && it.schema === schema);
+    const schemas = [...new Set(governed.filter((it) => it.store === name).map((it) => it.table.schema))].filter(complete).sort();
     const pairs: [string, string][] = [
       ['url', JSON.stringify(url)],
       ...(index === 0 ? [['home', 'true'] as [string, string]] : []),
       ['schemas', list(schemas)],
     ];
-    const why = schemas.length === 0 ? 'nothing in it looks personal' : 'the schemas with tables that look personal';
+    const why = schemas.length === 0 ? 'none is complete and looks personal' : 'the schemas with tables that look personal';
     return `  ${scalar(name)}: ${flow(pairs)}${guess(['stores', name, 'schemas'], schemas.join(', '), why)}`;
   });
   return section('stores', lines);

@@ -22,24 +22,24 @@ export interface Survey {
   readonly tables: readonly SurveyedTable[];
   /** `store.schema.table` → why it cannot be governed now. */
   readonly left: Readonly<Record<string, string>>;
-  /** Names that a manifest cannot spell, so that they cannot even be ignored by name. */
-  readonly unspeakable: readonly string[];
+  /** Tables whose names a manifest cannot spell, so that they cannot even be ignored. */
+  readonly unspeakable: readonly { readonly store: string; readonly schema: string; readonly local: string }[];
 }
 
 /** Partitions follow their parents, and views their tables: neither appears. */
 export function survey(catalogs: Readonly<Record<string, Catalog>>, samples: Readonly<Record<string, StoreSamples>>): Survey {
   const tables: SurveyedTable[] = [];
   const left: Record<string, string> = {};
-  const unspeakable: string[] = [];
+  const unspeakable: { store: string; schema: string; local: string }[] = [];
   for (const store of Object.keys(catalogs).sort()) {
     const catalog = catalogs[store]!;
     const sampled = (samples[store] ?? NO_SAMPLES).tables;
     for (const local of Object.keys(catalog.tables).sort()) {
       const table = catalog.tables[local]!;
       const id = `${store}.${local}`;
-      if (table.partitionOf !== null) continue;
+      if (table.partitionOf !== null || table.kind === 'view') continue;
       const why = reasonToLeave(table);
-      if (table.schema.includes('.') || table.name.includes('.')) unspeakable.push(id);
+      if (table.schema.includes('.') || table.name.includes('.')) unspeakable.push({ store, schema: table.schema, local });
       else if (why !== null) left[id] = why;
       else tables.push(surveyTable(id, store, local, table, sampled[local] ?? {}, incomingKeys(catalog, local)));
     }
