@@ -80,10 +80,8 @@ function unwritable(check: StoreCheck, live: CatalogTable, privileges: ReadonlyS
   for (const trigger of live.triggers) {
     const event = trigger.events.find((it) => (it === 'delete' || it === 'update') && privileges.has(it));
     if (!trigger.enabled || trigger.level !== 'row' || trigger.timing === 'after' || !event) continue;
-    check.add(
-      'P132',
-      at,
-      `the trigger \`${trigger.name}\` runs ${trigger.timing} each ${event} on \`${tableName(live)}\` and could cancel it`,
-    );
+    const message = `the trigger \`${trigger.name}\` runs ${trigger.timing} each ${event} on \`${tableName(live)}\` and could cancel it`;
+    // Nearly every schema touches `updated_at` so; a swallowed delete is rarer and worse.
+    check.add('P132', at, message, null, event === 'delete' ? 'warning' : 'info');
   }
 }
