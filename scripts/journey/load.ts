@@ -11,11 +11,22 @@ export const JOURNEY_NOW = new Date('2018-01-01T05:00:00Z');
 
 const FILES: Readonly<Record<string, Readonly<Record<string, ColumnKind>>>> = {
   demographics: {
-    household_id: 'integer', age: 'text', income: 'text', home_ownership: 'text', marital_status: 'text', household_size: 'text',
-    household_comp: 'text', kids_count: 'text',
+    household_id: 'integer',
+    age: 'text',
+    income: 'text',
+    home_ownership: 'text',
+    marital_status: 'text',
+    household_size: 'text',
+    household_comp: 'text',
+    kids_count: 'text',
   },
   products: {
-    product_id: 'integer', manufacturer_id: 'integer', department: 'text', brand: 'text', product_category: 'text', product_type: 'text',
+    product_id: 'integer',
+    manufacturer_id: 'integer',
+    department: 'text',
+    brand: 'text',
+    product_category: 'text',
+    product_type: 'text',
     package_size: 'text',
   },
   campaign_descriptions: { campaign_id: 'integer', campaign_type: 'text', start_date: 'date', end_date: 'date' },
@@ -23,8 +34,17 @@ const FILES: Readonly<Record<string, Readonly<Record<string, ColumnKind>>>> = {
   coupons: { coupon_upc: 'integer', product_id: 'integer', campaign_id: 'integer' },
   coupon_redemptions: { household_id: 'integer', coupon_upc: 'integer', campaign_id: 'integer', redemption_date: 'date' },
   transactions: {
-    household_id: 'integer', store_id: 'integer', basket_id: 'integer', product_id: 'integer', quantity: 'integer', sales_value: 'money',
-    retail_disc: 'money', coupon_disc: 'money', coupon_match_disc: 'money', week: 'integer', transaction_timestamp: 'instant',
+    household_id: 'integer',
+    store_id: 'integer',
+    basket_id: 'integer',
+    product_id: 'integer',
+    quantity: 'integer',
+    sales_value: 'money',
+    retail_disc: 'money',
+    coupon_disc: 'money',
+    coupon_match_disc: 'money',
+    week: 'integer',
+    transaction_timestamp: 'instant',
   },
 };
 /** Tables that the files do not have. */

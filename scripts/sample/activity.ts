@@ -20,7 +20,12 @@ const EVENT_DAYS = 123;
 const AGGREGATED_DAYS = 60;
 
 const EVENT_KINDS: readonly (readonly [string, number])[] = [
-  ['search', 45], ['add_to_cart', 25], ['wishlist', 14], ['contact_form', 6], ['newsletter_signup', 5], ['checkout', 5],
+  ['search', 45],
+  ['add_to_cart', 25],
+  ['wishlist', 14],
+  ['contact_form', 6],
+  ['newsletter_signup', 5],
+  ['checkout', 5],
 ];
 
 export interface MonthPartition {
@@ -40,7 +45,12 @@ export function pageViewPartitions(now: Instant): readonly MonthPartition[] {
 /** Devices, page views, events and the daily sums that older events have become. */
 export function activityTables(random: Random, customers: readonly Customer[], scale: number, now: Instant): readonly CopyTable[] {
   const visitor = visitors(customers);
-  return [deviceRows(random, customers), pageViews(random, visitor, scale, now), events(random, visitor, scale, now), dailySums(random, now)];
+  return [
+    deviceRows(random, customers),
+    pageViews(random, visitor, scale, now),
+    events(random, visitor, scale, now),
+    dailySums(random, now),
+  ];
 }
 
 /** Device ids follow from the customer's id alone, so that other tables can refer to them. */
@@ -55,7 +65,7 @@ function visitors(customers: readonly Customer[]): (random: Random, time: Instan
   return (random, time) => {
     if (random.chance(ANONYMOUS)) return null;
     let present = 0;
-    for (let end = latest.length; present < end; ) {
+    for (let end = latest.length; present < end;) {
       const middle = (present + end) >> 1;
       if (at(latest, middle).lastSeen >= time) present = middle + 1;
       else end = middle;

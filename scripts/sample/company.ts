@@ -3,7 +3,7 @@ import type { ClientBase } from 'pg';
 import { pageViewPartitions } from './activity.ts';
 import { loadTable } from './copy.ts';
 import type { CopyTable, LoadProgress } from './copy.ts';
-import { claimDatabase, markComplete, withClient } from './marker.ts';
+import { claimDatabase, markComplete, refuseForeign, withClient } from './marker.ts';
 import { sampleStreams } from './streams.ts';
 import { timestamptz } from './time.ts';
 import type { Instant } from './time.ts';
@@ -14,7 +14,6 @@ export type { Marker } from './marker.ts';
 /** The night in which the example's first purge runs: 01:15 in Berlin. */
 export const SAMPLE_NOW = new Date('2026-11-22T00:15:00Z');
 export const SAMPLE_SEED = 20261122;
-const SAMPLE_NAME = 'acme-outdoor';
 /** Beyond it customers and orders, which are held in memory while loading, would need gigabytes. */
 const LARGEST_SCALE = 50;
 
@@ -56,7 +55,7 @@ export async function createSampleCompany(options: SampleOptions): Promise<Sampl
     const [before, after] = await schemaParts(store);
     const copies = streams[store];
     await withClient(url, async (client) => {
-      await claimDatabase(client, { name: `${SAMPLE_NAME}/${store}`, seed, scale }, tableNames(copies));
+      await claimDatabase(client, { name: nameOf(store), seed, scale }, tableNames(copies));
       await client.query(before + partitions);
       for (const copy of copies) {
         tables[`${store}.public.${copy.table}`] = await loadTable(client, copy, (step) => progress({ store, ...step }));
@@ -64,6 +63,9 @@ export async function createSampleCompany(options: SampleOptions): Promise<Sampl
       await finish(client, after);
     });
   };
+  // Both are looked at before either is changed.
+  await withClient(shopUrl, (client) => refuseForeign(client, nameOf('shop'), tableNames(streams.shop)));
+  await withClient(supportUrl, (client) => refuseForeign(client, nameOf('support'), tableNames(streams.support)));
   await load('shop', shopUrl, partitionDdl(now.getTime()));
   await load('support', supportUrl, '');
 
@@ -87,8 +89,15 @@ async function schemaParts(store: 'shop' | 'support'): Promise<readonly [string,
 
 function partitionDdl(now: Instant): string {
   return pageViewPartitions(now)
-    .map(({ name, from, to }) => `create table ${name} partition of page_view for values from ('${timestamptz(from)}') to ('${timestamptz(to)}');\n`)
+    .map(
+      ({ name, from, to }) =>
+        `create table ${name} partition of page_view for values from ('${timestamptz(from)}') to ('${timestamptz(to)}');\n`,
+    )
     .join('');
+}
+
+function nameOf(store: 'shop' | 'support'): string {
+  return `acme-outdoor/${store}`;
 }
 
 function tableNames(copies: readonly CopyTable[]): readonly string[] {

@@ -74,8 +74,19 @@ function createCustomer(
     email: `${ascii(first)}.${ascii(last)}.${id}@${random.pick(MAIL_DOMAINS)}`,
     country: random.weighted(COUNTRIES),
     birthYear: random.chance(0.7) ? 1940 + Math.floor(68 * random.beta(3, 2)) : null,
-    gender: random.weighted([['f', 40], ['m', 40], ['x', 2], [null, 18]]),
-    channel: random.weighted([['email', 40], ['web', 25], ['mobile', 20], ['social', 10], ['store', 5]]),
+    gender: random.weighted([
+      ['f', 40],
+      ['m', 40],
+      ['x', 2],
+      [null, 18],
+    ]),
+    channel: random.weighted([
+      ['email', 40],
+      ['web', 25],
+      ['mobile', 20],
+      ['social', 10],
+      ['store', 5],
+    ]),
     lifecycle: lifecycle(lead, closed !== null, signedUp, lastSeen, now),
     referredBy: id > 1 && random.chance(REFERRED) ? 1 + random.below(id - 1) : null,
     signedUp,
@@ -140,5 +151,9 @@ function assignHouseholds(random: Random, count: number): readonly (number | nul
 }
 
 function ascii(name: string): string {
-  return name.normalize('NFD').replaceAll('ı', 'i').replace(/[^a-zA-Z]/g, '').toLowerCase();
+  return name
+    .normalize('NFD')
+    .replaceAll('ı', 'i')
+    .replace(/[^a-zA-Z]/g, '')
+    .toLowerCase();
 }

@@ -24,17 +24,19 @@ export async function isSample(url: string): Promise<boolean> {
   return (await readMarker(url)) !== null;
 }
 
-/**
- * Leaves an empty schema `public` and a mark that says "not complete". Refuses, before any change, a database that has
- * a table which is not of ours: throws NotOurDatabase.
- */
-export async function claimDatabase(client: ClientBase, made: Omit<Marker, 'complete'>, ourTables: readonly string[]): Promise<void> {
+/** Throws NotOurDatabase, before anything is changed, when the database has a table or view that is not of ours. */
+export async function refuseForeign(client: ClientBase, name: string, ourTables: readonly string[]): Promise<void> {
   const known = await marker(client);
-  const foreign = (await userTables(client)).filter((table) => known?.name !== made.name || !ourTables.includes(table));
-  if (foreign.length > 0) {
-    const first = foreign.slice(0, 3).join(', ');
-    throw new NotOurDatabase(`This database has ${foreign.length} tables or views that we did not make (${first}); name an empty one.`);
-  }
+  const foreign = (await userTables(client)).filter((table) => known?.name !== name || !ourTables.includes(table));
+  if (foreign.length === 0) return;
+  const first = foreign.slice(0, 3).join(', ');
+  throw new NotOurDatabase(`This database has ${foreign.length} tables or views that we did not make (${first}); name an empty one.`);
+}
+
+/** Leaves an empty schema `public` and a mark that says "not complete"; refuses as `refuseForeign` does. */
+export async function claimDatabase(client: ClientBase, made: Omit<Marker, 'complete'>, ourTables: readonly string[]): Promise<void> {
+  await refuseForeign(client, made.name, ourTables);
+  const known = await marker(client);
   await client.query('begin');
   await client.query('create schema if not exists probity_sample');
   await client.query(`create table if not exists probity_sample.made_by (

@@ -28,6 +28,8 @@ interface Order {
 
 /** Orders sent to somebody else of the household: an address that its owner's erasure may not simply take away. */
 const GIFT = 0.04;
+/** They never bought, yet a gift may have been sent to them. */
+const LEADS_WITH_ADDRESS = 0.3;
 const PRODUCT_VARIANTS = 6;
 
 /** Products, addresses, orders, their lines and returns, and the invoices that accounting wrote for them. */
@@ -39,15 +41,20 @@ export function orderTables(random: Random, customers: readonly Customer[], now:
 }
 
 function productPrices(random: Random): readonly number[] {
-  return CATEGORIES.flatMap(([, names]) => names.flatMap(() => Array.from({ length: PRODUCT_VARIANTS }, () => 990 + 500 * random.below(90))));
+  return CATEGORIES.flatMap(([, names]) =>
+    names.flatMap(() => Array.from({ length: PRODUCT_VARIANTS }, () => 990 + 500 * random.below(90))),
+  );
 }
 
 function createAddresses(random: Random, customers: readonly Customer[]): ReadonlyMap<number, readonly Address[]> {
   const byCustomer = new Map<number, readonly Address[]>();
   let id = 0;
   for (const customer of customers) {
-    const count = customer.purchases.length === 0 ? Number(random.chance(0.05)) : 1 + Number(random.chance(0.2));
-    byCustomer.set(customer.id, Array.from({ length: count }, () => ({ id: ++id, customer })));
+    const count = customer.purchases.length === 0 ? Number(random.chance(LEADS_WITH_ADDRESS)) : 1 + Number(random.chance(0.2));
+    byCustomer.set(
+      customer.id,
+      Array.from({ length: count }, () => ({ id: ++id, customer })),
+    );
   }
   return byCustomer;
 }
@@ -81,7 +88,15 @@ function createOrders(
     status: orderStatus(random, now - placed),
     lines: Array.from({ length: 1 + Math.min(7, Math.floor(random.exponential(1.2))) }, () => {
       const product = random.below(prices.length);
-      return { product: product + 1, quantity: random.weighted([[1, 80], [2, 15], [4, 5]]), cents: at(prices, product) };
+      return {
+        product: product + 1,
+        quantity: random.weighted([
+          [1, 80],
+          [2, 15],
+          [4, 5],
+        ]),
+        cents: at(prices, product),
+      };
     }),
   }));
 }
@@ -115,14 +130,41 @@ function customerRows(customers: readonly Customer[], addresses: ReadonlyMap<num
   return {
     table: 'customer',
     columns: [
-      'customer_id', 'email', 'phone', 'first_name', 'last_name', 'birth_year', 'gender', 'country', 'lifecycle', 'preferred_channel',
-      'referred_by', 'default_address_id', 'signed_up_at', 'closed_at', 'last_seen_at', 'updated_at',
+      'customer_id',
+      'email',
+      'phone',
+      'first_name',
+      'last_name',
+      'birth_year',
+      'gender',
+      'country',
+      'lifecycle',
+      'preferred_channel',
+      'referred_by',
+      'default_address_id',
+      'signed_up_at',
+      'closed_at',
+      'last_seen_at',
+      'updated_at',
     ],
     *rows() {
       for (const c of customers) {
         yield [
-          c.id, c.email, phone(c.id), c.first, c.last, c.birthYear, c.gender, c.country, c.lifecycle, c.channel,
-          c.referredBy, addresses.get(c.id)?.[0]?.id ?? null, timestamptz(c.signedUp), c.closed && timestamptz(c.closed), c.lastSeenColumn,
+          c.id,
+          c.email,
+          phone(c.id),
+          c.first,
+          c.last,
+          c.birthYear,
+          c.gender,
+          c.country,
+          c.lifecycle,
+          c.channel,
+          c.referredBy,
+          addresses.get(c.id)?.[0]?.id ?? null,
+          timestamptz(c.signedUp),
+          c.closed && timestamptz(c.closed),
+          c.lastSeenColumn,
           timestamptz(c.lastSeen),
         ];
       }

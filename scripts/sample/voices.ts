@@ -14,7 +14,13 @@ const CHANGE_LOG_DAYS = 700;
 
 /** What people said and chose, who lives with whom, and what staff wrote about them. */
 export function voiceTables(random: Random, customers: readonly Customer[], orders: number, now: Instant): readonly CopyTable[] {
-  return [...householdRows(customers, now), ...surveyRows(random, customers), consentRows(random, customers), noteRows(random, customers, orders, now), changeLog(random, customers.length, now)];
+  return [
+    ...householdRows(customers, now),
+    ...surveyRows(random, customers),
+    consentRows(random, customers),
+    noteRows(random, customers, orders, now),
+    changeLog(random, customers.length, now),
+  ];
 }
 
 function householdRows(customers: readonly Customer[], now: Instant): readonly CopyTable[] {
@@ -73,7 +79,12 @@ function surveyRows(parent: Random, customers: readonly Customer[]): readonly Co
 
 /** Most people are asked once, at sign-up; some change their mind later, at another touchpoint. */
 function consentRows(parent: Random, customers: readonly Customer[]): CopyTable {
-  const asked = [['newsletter', 'email'], ['personalization', 'web'], ['personalization', 'mobile'], ['research', 'email']] as const;
+  const asked = [
+    ['newsletter', 'email'],
+    ['personalization', 'web'],
+    ['personalization', 'mobile'],
+    ['research', 'email'],
+  ] as const;
   return {
     table: 'consent_choice',
     columns: ['customer_id', 'purpose', 'channel', 'chosen_at', 'decision', 'touchpoint', 'notice'],
@@ -111,7 +122,11 @@ function noteRows(parent: Random, customers: readonly Customer[], orders: number
       const households = Math.max(0, ...customers.map((customer) => customer.household ?? 0));
       const limits = { customer: customers.length, order: orders, household: households };
       for (let id = 1; id <= Math.round(customers.length / 4); id++) {
-        const type = random.weighted<'customer' | 'order' | 'household'>([['customer', 60], ['order', 35], ['household', 5]]);
+        const type = random.weighted<'customer' | 'order' | 'household'>([
+          ['customer', 60],
+          ['order', 35],
+          ['household', 5],
+        ]);
         if (limits[type] === 0) continue;
         const written = now - random.uniform() ** 2 * 3000 * DAY;
         yield [id, type, 1 + random.below(limits[type]), random.pick(NOTE_TEXTS), timestamptz(written)];
@@ -128,7 +143,17 @@ function changeLog(parent: Random, customers: number, now: Instant): CopyTable {
       const random = parent.fork('change_log');
       for (let id = 1; id <= customers; id++) {
         const changed = now - CHANGE_LOG_DAYS * DAY * (1 - (id - random.uniform()) / customers);
-        yield [id, 'address', 1 + random.below(customers), random.weighted([['insert', 60], ['update', 35], ['delete', 5]]), timestamptz(changed)];
+        yield [
+          id,
+          'address',
+          1 + random.below(customers),
+          random.weighted([
+            ['insert', 60],
+            ['update', 35],
+            ['delete', 5],
+          ]),
+          timestamptz(changed),
+        ];
       }
     },
   };
