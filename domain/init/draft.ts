@@ -72,7 +72,10 @@ export function draftManifest(input: DraftInput): Draft {
           return `  ${scalar(id)}: ${scalar(why)}${MARK}`;
         }),
     ),
-    ...writeReferences(references, guess),
+    ...writeReferences(
+      references.filter((it) => concerns(it, governed)),
+      guess,
+    ),
     ...writeShared(shared, guess),
     ...FOOTER,
   ];
@@ -163,6 +166,12 @@ function writeShared(shared: readonly SharedGuess[], guess: AddGuess): string[] 
       return `  - ${flow(pairs)}${guess(['shared', index], it.table.id, it.reason)}`;
     }),
   );
+}
+
+/** References between tables that nothing personal touches would only be noise. */
+function concerns(reference: ReferenceGuess, governed: readonly SurveyedTable[]): boolean {
+  const within = (column: string) => governed.some((it) => column.startsWith(`${it.id}.`));
+  return within(reference.from) && (reference.to.split('.').length < 4 || within(reference.to));
 }
 
 /** Tables from which foreign keys or guessed references lead to a subject: their rows are about people whatever their columns are called. */
