@@ -1,9 +1,10 @@
-import { currentManifest, openRun, readManifest, readPlan, readRun, savePlan, setRunState } from '../database/runs.ts';
+import { currentManifest, openRun, readManifest, readPlan, readRun, replacePlan, savePlan, setRunState } from '../database/runs.ts';
 import { clockOf } from '../database/clock.ts';
 import { planRetention } from '../database/retention/planner.ts';
 import { schemaState } from '../database/migrate.ts';
 import type { Store } from '../database/store.ts';
-import { plannedRows, type RetentionPlan } from '../domain/retention/plan.ts';
+import { restored } from '../database/ledger.ts';
+import { drifted, plannedRows, type RetentionPlan } from '../domain/retention/plan.ts';
 import type { Manifest } from '../manifest/model.ts';
 import type { OpenedPlan } from '../workflows/retention.types.ts';
 import type { ActivityDependencies } from './dependencies.ts';
@@ -52,6 +53,23 @@ export async function openRetention(dependencies: ActivityDependencies, request:
   const hash = await savePlan(home.db, run.runId, { ...plan, mode });
   await setRunState(home.db, run.runId, mode === 'observe' ? 'observed' : 'running');
   return opened(manifest, { ...plan, mode }, hash, mode);
+}
+
+/**
+ * Counts again what an approval was given for. Within the tolerance the approved plan stands; beyond it, or after a change of the schema,
+ * the run is bound to the new plan, and the approval is asked for again.
+ */
+export async function confirmRetention(dependencies: ActivityDependencies, request: { readonly runId: string; readonly only: readonly string[] | null }): Promise<OpenedPlan> {
+  const { home } = dependencies;
+  const run = await readRun(home.db, request.runId);
+  const shown = run?.planHash == null ? null : await readPlan(home.db, run.planHash);
+  const manifest = run === null ? null : await readManifest(home.db, run.manifestHash);
+  if (run?.planHash == null || shown === null || manifest === null) throw restored(home.name, `run ${request.runId}`);
+  const stores = new Map(Object.keys(run.incarnations).map((name) => [name, dependencies.store(manifest, name)]));
+  const counted = await planRetention({ stores, manifest, manifestHash: run.manifestHash, asOf: run.asOf, only: request.only });
+  const plan = { ...counted, mode: run.mode };
+  if (!drifted(shown, plan)) return opened(manifest, shown, run.planHash, run.mode);
+  return opened(manifest, plan, await replacePlan(home.db, run.runId, plan), run.mode);
 }
 
 /** The instant that every cut-off is computed from: the earlier of what was asked for and the home store's clock. */

@@ -15,7 +15,7 @@ import { nextWindow } from '../domain/time.ts';
 import type { OpenedPlan } from '../workflows/retention.types.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { guarded, refusal } from './failures.ts';
-import { openRetention, type OpenRequest } from './retention-open.ts';
+import { confirmRetention, openRetention, type OpenRequest } from './retention-open.ts';
 import { runContext, tableContext, tablePlan, type RunCache, type TableContext } from './retention-context.ts';
 
 /** One call of `purgeLane` works this long at most, so that histories stay small and a pause is felt. Milliseconds. */
@@ -59,6 +59,10 @@ export function retentionActivities(dependencies: ActivityDependencies) {
 
   /** Pins the manifest and the cut-off, plans, and stores both. */
   const openRun = (request: OpenRequest): Promise<OpenedPlan> => guarded(() => openRetention(dependencies, request));
+
+  /** After an approval: whether it still stands for what would happen now. */
+  const confirmPlan = (request: { readonly runId: string; readonly only: readonly string[] | null }): Promise<OpenedPlan> =>
+    guarded(() => confirmRetention(dependencies, request));
 
   const recordState = (request: { readonly runId: string; readonly state: RunState }): Promise<void> =>
     guarded(() => setRunState(home.db, request.runId, request.state));
@@ -167,7 +171,7 @@ export function retentionActivities(dependencies: ActivityDependencies) {
     return state.open ? null : state.changesAt.toISOString();
   }
 
-  return { openRun, recordState, recordApproval, beginTable, dropExpired, purgeLane, recheck, releaseTable, certify };
+  return { openRun, confirmPlan, recordState, recordApproval, beginTable, dropExpired, purgeLane, recheck, releaseTable, certify };
 }
 
 function laneWork(context: TableContext, request: LaneRequest): LaneWork {

@@ -74,6 +74,12 @@ export async function savePlan(home: Kysely<unknown>, runId: string, plan: Reten
   return rows[0]?.plan_hash ?? hash;
 }
 
+/** Binds a run that still waits for its approval to a newer plan. Returns the new hash. */
+export async function replacePlan(home: Kysely<unknown>, runId: string, plan: RetentionPlan): Promise<string> {
+  await sql`update probity.run set plan_hash = null where run_id = ${runId} and state = 'waiting'`.execute(home);
+  return savePlan(home, runId, plan);
+}
+
 export async function readPlan(home: Kysely<unknown>, hash: string): Promise<RetentionPlan | null> {
   const { rows } = await sql<{ body: RetentionPlan }>`select body from probity.plan where hash = ${hash}`.execute(home);
   return rows[0]?.body ?? null;

@@ -63,8 +63,7 @@ export async function retention(input: RetentionInput): Promise<RetentionResult>
     if (state === null) {
       const plan = await planning.openRun({ ...opening(input), runId, scheduledAt: scheduledAt() });
       if (plan.mode === 'observe') return result(plan, 'observed', 0, null);
-      if (plan.needsApproval) await waitForApproval(plan);
-      state = begin(plan, (approved as Approval | null)?.actor ?? null);
+      state = plan.needsApproval ? await approvedPlan(plan) : begin(plan, null);
     }
     const current = state;
     stage = 'running';
@@ -104,14 +103,23 @@ export async function retention(input: RetentionInput): Promise<RetentionResult>
     if (approval.actor === input.actor) throw new Error('Nobody approves what they started themselves');
   }
 
-  async function waitForApproval(plan: OpenedPlan): Promise<void> {
+  /** Waits for a person; asks again when the data has drifted from what was shown. */
+  async function approvedPlan(first: OpenedPlan): Promise<RetentionState> {
     stage = 'waiting for approval';
-    waitingPlan = plan;
     await brief.recordState({ runId, state: 'waiting' });
-    await condition(() => approved !== null);
-    const { actor } = approved as unknown as Approval;
-    await brief.recordApproval({ runId, actor });
-    await brief.recordState({ runId, state: 'running' });
+    for (let plan = first; ; ) {
+      waitingPlan = plan;
+      await condition(() => approved !== null);
+      const { actor } = approved as unknown as Approval;
+      const confirmed = await planning.confirmPlan({ runId, only: input.only });
+      if (confirmed.planHash === plan.planHash) {
+        await brief.recordApproval({ runId, actor });
+        await brief.recordState({ runId, state: 'running' });
+        return begin(plan, actor);
+      }
+      approved = null;
+      plan = confirmed;
+    }
   }
 
   /** One round: take the table, one call of every lane, or the recheck. Errors of the table end the table, not the run. */

@@ -15,6 +15,8 @@ import { tableFingerprint } from './target.ts';
 import { leaves, timeIndex, whyNotDroppable } from './units.ts';
 
 const DAY_MS = 86_400_000;
+/** Reading waits only for DDL; whoever alters the table for longer than this should not have a queue of ours behind it. */
+const READ_LOCK_MS = 5_000;
 /** How far the plan's forecast looks. */
 const HORIZON_DAYS = 30;
 
@@ -91,7 +93,7 @@ async function planTable(
   const predicates = compileRule(scope, table, 't');
   const change: Change = { scope, table, unit: table, unitOid: found.oid, action: rule.then, predicates };
   const next = compileRule(scope, table, 't', cutOff(new Date(asOf.getTime() + HORIZON_DAYS * DAY_MS), rule.keep, manifest.timezone));
-  return inTransaction(store, { readOnly: true, isolation: 'repeatable read' }, async (trx) => {
+  return inTransaction(store, { readOnly: true, isolation: 'repeatable read', lockTimeoutMs: READ_LOCK_MS }, async (trx) => {
     const counts = await countOutcomes(trx, change, next);
     return {
       store: store.name,

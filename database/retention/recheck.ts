@@ -25,7 +25,7 @@ export async function recheckTable(work: LaneWork, faults: Faults): Promise<Rech
   const { target, runId } = work;
   const { store, plan } = target;
   const root = target.catalog.tables[plan.table];
-  const counted = await inTransaction(store, { readOnly: true, isolation: 'repeatable read' }, async (trx) => {
+  const counted = await inTransaction(store, { readOnly: true, isolation: 'repeatable read', lockTimeoutMs: LIMIT_MS }, async (trx) => {
     const holds = await activeHolds(trx);
     const change = targetChange(target, holds, { table: plan.table, oid: root?.oid ?? 0 });
     const counts = await countOutcomes(trx, change, null);

@@ -119,6 +119,20 @@ export function chooseStrategy(facts: UnitFacts): Strategy {
   return { kind: 'blocks', because: `${why}; ${facts.notDroppable}` };
 }
 
+// Data goes on changing while somebody decides. Within this an approval still says what was meant; tighter, and busy tables could never be approved.
+const DRIFT_SHARE = 0.1;
+const DRIFT_ROWS = 100;
+
+/** Whether a newer plan of the same run would do noticeably more, or something else, than the plan that was shown. */
+export function drifted(shown: RetentionPlan, now: RetentionPlan): boolean {
+  if (shown.tables.length !== now.tables.length) return true;
+  return now.tables.some((table, index) => {
+    const before = shown.tables[index];
+    if (before === undefined || before.table !== table.table || before.store !== table.store) return true;
+    return before.fingerprint !== table.fingerprint || table.rows > before.rows * (1 + DRIFT_SHARE) + DRIFT_ROWS;
+  });
+}
+
 /** Orders tables so that each comes after the tables that must go before it; ties and cycles by name. */
 export function orderTables(tables: readonly string[], before: ReadonlyMap<string, ReadonlySet<string>>): string[] {
   const ordered: string[] = [];
