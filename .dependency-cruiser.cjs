@@ -73,6 +73,7 @@ module.exports = {
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
+    exclude: { path: '^(dist|\\.probity)/' },
     tsConfig: { fileName: 'tsconfig.json' },
     // Otherwise imports of types, which are erased, would not be seen at all.
     tsPreCompilationDeps: true,
