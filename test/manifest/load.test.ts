@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -99,11 +99,10 @@ describe('one canonical form', () => {
 
   test('YAML, JSON, a folder and a module hash alike, whatever the order of keys', async () => {
     const yaml = await loadManifest('test/manifest/sketch.yaml');
-    const value = (await import('node:fs')).readFileSync('test/manifest/sketch.yaml', 'utf8');
-    const plain = parse(value) as Record<string, unknown>;
+    const plain = parse(await readFile('test/manifest/sketch.yaml', 'utf8')) as Record<string, unknown>;
     const entries = Object.entries(plain);
     const parts = join(folder, 'parts');
-    await (await import('node:fs/promises')).mkdir(parts);
+    await mkdir(parts);
     const { tables, ...rest } = plain;
     const [first, ...others] = Object.entries(tables as object);
     await writeFile(join(parts, 'a.json'), JSON.stringify({ ...rest, tables: Object.fromEntries(others) }));
@@ -133,7 +132,7 @@ describe('one canonical form', () => {
     const file = await write('edited.mjs', `export default { organisation: 'One', stores: { a: { url: 'x' } } }`);
     expect((await loadManifest(file)).manifest?.organisation).toBe('One');
     await write('edited.mjs', `export default { organisation: 'Other', stores: { a: { url: 'x' } } }`);
-    await (await import('node:fs/promises')).utimes(file, new Date(), new Date(Date.now() + 5000));
+    await utimes(file, new Date(), new Date(Date.now() + 5000));
     expect((await loadManifest(file)).manifest?.organisation).toBe('Other');
   });
 });

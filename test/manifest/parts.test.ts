@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { cronFault } from '../../manifest/cron.ts';
 import { defineManifest } from '../../manifest/define.ts';
 import { durationParts, shortDurationMs, suggestDuration, toIsoDuration } from '../../manifest/duration.ts';
-import { parseManifestValue } from '../../manifest/load.ts';
+import { parseManifestText, parseManifestValue } from '../../manifest/load.ts';
 import { editDistance, nearest } from '../../manifest/nearest.ts';
 import { parseWindow } from '../../manifest/window.ts';
 
@@ -87,8 +87,7 @@ test('defineManifest is typed, and refuses at load what types cannot see', () =>
   expect(parseManifestValue(wrong).problems.map((it) => it.fix)).toEqual(['write `tables`']);
 });
 
-test('no text makes loading throw', async () => {
-  const { parseManifestText } = await import('../../manifest/load.ts');
+test('no text makes loading throw', () => {
   const key = fc.constantFrom(
     'organisation',
     'stores',
