@@ -46,7 +46,12 @@ export interface TableContext extends RunContext {
 }
 
 /** The run's table, its store checked to be the one that the run began with. */
-export async function tableContext(dependencies: ActivityDependencies, cache: RunCache, runId: string, index: number): Promise<TableContext> {
+export async function tableContext(
+  dependencies: ActivityDependencies,
+  cache: RunCache,
+  runId: string,
+  index: number,
+): Promise<TableContext> {
   const context = await runContext(dependencies, cache, runId);
   const table = tablePlan(context, index);
   const store = dependencies.store(context.manifest, table.store);

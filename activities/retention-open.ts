@@ -6,7 +6,7 @@ import type { Store } from '../database/store.ts';
 import { restored } from '../database/ledger.ts';
 import { drifted, plannedRows, type RetentionPlan } from '../domain/retention/plan.ts';
 import type { Manifest } from '../manifest/model.ts';
-import type { OpenedPlan } from '../workflows/retention.types.ts';
+import type { OpenedPlan } from '../domain/retention/opened.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { refusal } from './failures.ts';
 import { knownIncarnation } from './retention-context.ts';
@@ -27,16 +27,20 @@ const MAX_SKEW_MS = 60_000;
 /** Pins manifest and cut-off, plans, stores. Repeating it gives what the first call stored. */
 export async function openRetention(dependencies: ActivityDependencies, request: OpenRequest): Promise<OpenedPlan> {
   const { home } = dependencies;
-  if ((await schemaState(home, true)) === 'newer') throw refusal('schema', 'The home store was migrated by a newer version; start that version of the worker');
+  if ((await schemaState(home, true)) === 'newer')
+    throw refusal('schema', 'The home store was migrated by a newer version; start that version of the worker');
   const earlier = await readRun(home.db, request.runId);
-  if (earlier?.planHash != null) {
-    const [manifest, plan] = [await readManifest(home.db, earlier.manifestHash), await readPlan(home.db, earlier.planHash)];
-    if (manifest !== null && plan !== null) return opened(manifest, plan, earlier.planHash, earlier.mode);
+  const planned = earlier?.planHash ?? null;
+  if (earlier !== null && planned !== null) {
+    const [manifest, plan] = [await readManifest(home.db, earlier.manifestHash), await readPlan(home.db, planned)];
+    if (manifest !== null && plan !== null) return opened(manifest, plan, planned, earlier.mode);
   }
   const version = await currentManifest(home.db);
   if (version === null) throw refusal('no manifest', 'No manifest has been applied: run `probity apply`');
   const manifest = (earlier === null ? null : await readManifest(home.db, earlier.manifestHash)) ?? version.manifest;
-  const names = [...new Set(Object.entries(manifest.tables).flatMap(([id, table]) => (table.retention === null ? [] : [id.split('.')[0] ?? ''])))].sort();
+  const names = [
+    ...new Set(Object.entries(manifest.tables).flatMap(([id, table]) => (table.retention === null ? [] : [id.split('.')[0] ?? '']))),
+  ].sort();
   const stores = new Map(names.map((name) => [name, dependencies.store(manifest, name)]));
   const mode = request.dryRun ? 'observe' : manifest.mode;
   if (mode === 'enforce') dependencies.signingKey();
@@ -59,16 +63,20 @@ export async function openRetention(dependencies: ActivityDependencies, request:
  * Counts again what an approval was given for. Within the tolerance the approved plan stands; beyond it, or after a change of the schema,
  * the run is bound to the new plan, and the approval is asked for again.
  */
-export async function confirmRetention(dependencies: ActivityDependencies, request: { readonly runId: string; readonly only: readonly string[] | null }): Promise<OpenedPlan> {
+export async function confirmRetention(
+  dependencies: ActivityDependencies,
+  request: { readonly runId: string; readonly only: readonly string[] | null },
+): Promise<OpenedPlan> {
   const { home } = dependencies;
   const run = await readRun(home.db, request.runId);
-  const shown = run?.planHash == null ? null : await readPlan(home.db, run.planHash);
+  const planHash = run?.planHash ?? null;
+  const shown = planHash === null ? null : await readPlan(home.db, planHash);
   const manifest = run === null ? null : await readManifest(home.db, run.manifestHash);
-  if (run?.planHash == null || shown === null || manifest === null) throw restored(home.name, `run ${request.runId}`);
+  if (run === null || planHash === null || shown === null || manifest === null) throw restored(home.name, `run ${request.runId}`);
   const stores = new Map(Object.keys(run.incarnations).map((name) => [name, dependencies.store(manifest, name)]));
   const counted = await planRetention({ stores, manifest, manifestHash: run.manifestHash, asOf: run.asOf, only: request.only });
   const plan = { ...counted, mode: run.mode };
-  if (!drifted(shown, plan)) return opened(manifest, shown, run.planHash, run.mode);
+  if (!drifted(shown, plan)) return opened(manifest, shown, planHash, run.mode);
   return opened(manifest, plan, await replacePlan(home.db, run.runId, plan), run.mode);
 }
 
@@ -79,12 +87,14 @@ async function judgeTime(dependencies: ActivityDependencies, request: OpenReques
     const skew = Math.abs((await clockOf(store)).getTime() - now.getTime());
     if (skew > MAX_SKEW_MS) throw refusal('skew', `The clocks of ${store.name} and the home store differ by more than a minute`);
   }
-  if (Math.abs(dependencies.now() - now.getTime()) > MAX_SKEW_MS) throw refusal('skew', 'The clocks of this worker and the home store differ by more than a minute');
+  if (Math.abs(dependencies.now() - now.getTime()) > MAX_SKEW_MS)
+    throw refusal('skew', 'The clocks of this worker and the home store differ by more than a minute');
   const asked = request.asOf ?? request.scheduledAt;
   if (asked === null) return now;
   const time = new Date(asked);
   if (Number.isNaN(time.getTime())) throw refusal('time', 'The time to judge by is not a time');
-  if (request.asOf !== null && time > now) throw refusal('time', 'A purge takes only a past time; a forecast is what `retention plan --as-of` is for');
+  if (request.asOf !== null && time > now)
+    throw refusal('time', 'A purge takes only a past time; a forecast is what `retention plan --as-of` is for');
   return time < now ? time : now;
 }
 

@@ -12,7 +12,7 @@ import { closingStatements, runOutcome, tableOutcomes } from '../domain/retentio
 import type { Unit } from '../domain/retention/plan.ts';
 import type { RunState } from '../domain/runs.ts';
 import { nextWindow } from '../domain/time.ts';
-import type { OpenedPlan } from '../workflows/retention.types.ts';
+import type { OpenedPlan } from '../domain/retention/opened.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { guarded, refusal } from './failures.ts';
 import { confirmRetention, openRetention, type OpenRequest } from './retention-open.ts';
@@ -75,7 +75,8 @@ export function retentionActivities(dependencies: ActivityDependencies) {
     guarded(async () => {
       const { target } = await tableContext(dependencies, cache, request.runId, request.index);
       const lease = await takeLease(target.store, target.plan.table, request.runId);
-      if (lease === null) throw ApplicationFailure.create({ type: 'leased', message: 'Another run works on this table; waiting for it to end' });
+      if (lease === null)
+        throw ApplicationFailure.create({ type: 'leased', message: 'Another run works on this table; waiting for it to end' });
       return { fence: lease.fence };
     });
 
@@ -99,7 +100,9 @@ export function retentionActivities(dependencies: ActivityDependencies) {
       const until = dependencies.now() + CALL_BUDGET_MS;
       const stop = (): boolean => signal.aborted || dependencies.now() >= until || windowClosed(context) !== null;
       const beat = (progress: { readonly steps: number; readonly changed: number }): void => Context.current().heartbeat(progress);
-      const result = await whileLeased(work, (lost) => runLane(work, { stop: () => lost() || stop(), beat, sleep: rest(signal), now: () => performance.now(), faults }));
+      const result = await whileLeased(work, (lost) =>
+        runLane(work, { stop: () => lost() || stop(), beat, sleep: rest(signal), now: () => performance.now(), faults }),
+      );
       await faults('before return');
       return { ...result, closedUntil: result.done ? null : windowClosed(context) };
     });
@@ -118,7 +121,11 @@ export function retentionActivities(dependencies: ActivityDependencies) {
     guarded(async () => {
       const context = await runContext(dependencies, cache, request.runId);
       const table = tablePlan(context, request.index);
-      await releaseLease(dependencies.store(context.manifest, table.store), { table: table.table, runId: request.runId, fence: request.fence });
+      await releaseLease(dependencies.store(context.manifest, table.store), {
+        table: table.table,
+        runId: request.runId,
+        fence: request.fence,
+      });
     });
 
   /** Tells from the ledgers alone what happened, signs it, and closes the run. */
@@ -134,7 +141,8 @@ export function retentionActivities(dependencies: ActivityDependencies) {
       const heads = chainHeads(records);
       for (const head of heads) {
         const inLane = records.filter(({ body }) => body.store === head.store && body.lane === head.lane).length;
-        if (inLane !== head.length) throw refusal('restored', `The ledger of ${head.store} has a gap in lane ${head.lane}; no certificate is issued`);
+        if (inLane !== head.length)
+          throw refusal('restored', `The ledger of ${head.store} has a gap in lane ${head.lane}; no certificate is issued`);
       }
       for (const [chain, seq] of Object.entries(request.steps)) {
         const [store, lane] = chain.split('/').map(Number);

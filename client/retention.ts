@@ -16,11 +16,22 @@ type RetentionHandle = WorkflowHandle<typeof retention>;
 /** Counts what the rules would do now, or on another day. Reads only. */
 export async function plan(
   project: Project,
-  options: { readonly asOf: Date | null; readonly only: readonly string[] | null; readonly progress?: (table: string, index: number, of: number) => void },
+  options: {
+    readonly asOf: Date | null;
+    readonly only: readonly string[] | null;
+    readonly progress?: (table: string, index: number, of: number) => void;
+  },
 ): Promise<RetentionPlan> {
   const asOf = options.asOf ?? (await clockOf(project.home));
   const { stores, manifest, hash } = project;
-  return planRetention({ stores, manifest, manifestHash: hash, asOf, only: options.only, ...(options.progress && { progress: options.progress }) });
+  return planRetention({
+    stores,
+    manifest,
+    manifestHash: hash,
+    asOf,
+    only: options.only,
+    ...(options.progress && { progress: options.progress }),
+  });
 }
 
 export interface StartOptions extends Omit<RetentionInput, 'resume'> {
@@ -96,7 +107,11 @@ export async function status(project: Project, runId: string): Promise<RunStatus
   };
 }
 
-async function ledgerCounts(project: Project, runId: string, stored: RetentionPlan | null): Promise<Map<string, { changed: number; failed: number }>> {
+async function ledgerCounts(
+  project: Project,
+  runId: string,
+  stored: RetentionPlan | null,
+): Promise<Map<string, { changed: number; failed: number }>> {
   const counts = new Map<string, { changed: number; failed: number }>();
   for (const name of new Set((stored?.tables ?? []).map((table) => table.store))) {
     const store = project.stores.get(name);

@@ -15,7 +15,9 @@ export class SigningKeyMissing extends Error {
 export function readSigningKey(env: SigningKeySource): KeyObject {
   const { PROBITY_SIGNING_KEY: text, PROBITY_SIGNING_KEY_FILE: file } = env;
   if (!text && !file) {
-    throw new SigningKeyMissing('No signing key: make one with `probity keys create FILE` and set PROBITY_SIGNING_KEY_FILE=FILE, or put the PEM into PROBITY_SIGNING_KEY');
+    throw new SigningKeyMissing(
+      'No signing key: make one with `probity keys create FILE` and set PROBITY_SIGNING_KEY_FILE=FILE, or put the PEM into PROBITY_SIGNING_KEY',
+    );
   }
   const pem = text ? text.replaceAll('\\n', '\n') : readPem(file ?? '');
   let key: KeyObject;

@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import type { Catalog } from '../domain/catalog.ts';
 import { assemble } from './catalog/assemble.ts';
 import { readColumns, readConstraints, readIndexes, readRules, readServer, readTables, readTriggers } from './catalog/queries.ts';
@@ -61,37 +60,4 @@ export async function readCatalog(store: Store): Promise<Catalog> {
       });
     },
   );
-}
-
-/** What tells a store from its own restored or promoted past; null where our role may not ask. */
-export interface Incarnation {
-  /** Made by initdb; base backups and standbys share it. Text, since it exceeds 2^53. */
-  readonly systemIdentifier: string | null;
-  /** Grows with each promotion and point-in-time recovery. */
-  readonly timeline: number | null;
-}
-
-/** The server's part of a store's incarnation; the random epoch is kept in our own schema and added by its reader. */
-export async function readIncarnation(store: Store): Promise<Incarnation> {
-  return inTransaction(store, { readOnly: true, statementTimeoutMs: STATEMENT_TIMEOUT_MS }, async (trx) => {
-    const may = await sql<{ system: boolean; wal: boolean }>`
-      select pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'execute') as system,
-             pg_catalog.has_function_privilege('pg_catalog.pg_walfile_name(pg_lsn)', 'execute')
-               and not pg_catalog.pg_is_in_recovery() as wal`.execute(trx);
-    const { system, wal } = may.rows[0]!;
-    // The name of the current WAL file begins with the timeline in hex; the control file lags behind until the next checkpoint.
-    const { rows } = await sql<{
-      system_identifier: string | null;
-      timeline: string | null;
-    }>`
-      select ${system ? sql`(select s.system_identifier::text from pg_catalog.pg_control_system() s)` : sql`null::text`} as system_identifier,
-             ${wal ? sql`pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 1, 8)` : sql`null::text`} as timeline`.execute(
-      trx,
-    );
-    const { system_identifier, timeline } = rows[0]!;
-    return {
-      systemIdentifier: system_identifier,
-      timeline: timeline === null ? null : Number.parseInt(timeline, 16),
-    };
-  });
 }

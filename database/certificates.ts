@@ -21,7 +21,10 @@ export async function issueCertificate(
     await sql`select pg_advisory_xact_lock(${SERIAL_LOCK})`.execute(trx);
     const issued = await readCertificate(trx, content.run);
     if (issued !== null) return issued;
-    const { rows } = await sql<{ serial: number; now: Date }>`select coalesce(max(serial), 0) + 1 as serial, now() as now from probity.certificate`.execute(trx);
+    const { rows } = await sql<{
+      serial: number;
+      now: Date;
+    }>`select coalesce(max(serial), 0) + 1 as serial, now() as now from probity.certificate`.execute(trx);
     const [next] = rows;
     if (next === undefined) throw new Error('There is no next serial number');
     const publicKey = createPublicKey(privateKey);
@@ -34,9 +37,13 @@ export async function issueCertificate(
     };
     const file = signCertificate(certificate, privateKey, records);
     await sql`
-      insert into probity.signing_key (key_id, public_key) values (${certificate.keyId}, ${file.publicKey}) on conflict do nothing`.execute(trx);
+      insert into probity.signing_key (key_id, public_key) values (${certificate.keyId}, ${file.publicKey}) on conflict do nothing`.execute(
+      trx,
+    );
     await sql`
-      insert into probity.certificate (serial, run_id, document) values (${next.serial}, ${content.run}, ${JSON.stringify(file)})`.execute(trx);
+      insert into probity.certificate (serial, run_id, document) values (${next.serial}, ${content.run}, ${JSON.stringify(file)})`.execute(
+      trx,
+    );
     return file;
   });
 }
@@ -49,6 +56,8 @@ export async function readCertificate(home: Kysely<unknown>, runId: string): Pro
 /** Public halves of every key that has signed, oldest first: what an auditor is given. */
 export async function signingKeys(home: Kysely<unknown>): Promise<{ keyId: string; publicKey: string; firstUsedAt: Date }[]> {
   const { rows } = await sql<{ keyId: string; publicKey: string; firstUsedAt: Date }>`
-    select key_id as "keyId", public_key as "publicKey", first_used_at as "firstUsedAt" from probity.signing_key order by first_used_at`.execute(home);
+    select key_id as "keyId", public_key as "publicKey", first_used_at as "firstUsedAt" from probity.signing_key order by first_used_at`.execute(
+    home,
+  );
   return rows;
 }

@@ -59,7 +59,9 @@ export async function takeStep(
       insert into probity.step (run_id, lane, seq, kind)
       select ${runId}, ${lane}::integer, ${seq}::integer, ${kind} where ${seq}::integer = 1 or exists (select from previous)
       on conflict do nothing
-      returning coalesce((select head from previous), ${GENESIS}) as previous, pg_current_xact_id()::text as transaction, now() as at`.execute(trx);
+      returning coalesce((select head from previous), ${GENESIS}) as previous, pg_current_xact_id()::text as transaction, now() as at`.execute(
+      trx,
+    );
     const [inserted] = rows;
     if (inserted === undefined) {
       const recorded = await readStep(trx, runId, lane, seq);
@@ -108,7 +110,9 @@ interface StepRow {
 
 async function readStep(db: Kysely<unknown>, runId: string, lane: number, seq: number): Promise<Step | null> {
   const { rows } = await sql<StepRow>`
-    select body, next_cursor, head from probity.step where run_id = ${runId} and lane = ${lane} and seq = ${seq} and head is not null`.execute(db);
+    select body, next_cursor, head from probity.step where run_id = ${runId} and lane = ${lane} and seq = ${seq} and head is not null`.execute(
+    db,
+  );
   const [row] = rows;
   return row === undefined ? null : { body: row.body, head: row.head, cursor: row.next_cursor, repeated: true };
 }
@@ -116,7 +120,9 @@ async function readStep(db: Kysely<unknown>, runId: string, lane: number, seq: n
 /** The last step of a lane: where it stands, whatever Temporal remembers. */
 export async function lastStep(db: Kysely<unknown>, runId: string, lane: number): Promise<Step | null> {
   const { rows } = await sql<StepRow>`
-    select body, next_cursor, head from probity.step where run_id = ${runId} and lane = ${lane} and head is not null order by seq desc limit 1`.execute(db);
+    select body, next_cursor, head from probity.step where run_id = ${runId} and lane = ${lane} and head is not null order by seq desc limit 1`.execute(
+    db,
+  );
   const [row] = rows;
   return row === undefined ? null : { body: row.body, head: row.head, cursor: row.next_cursor, repeated: true };
 }

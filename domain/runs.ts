@@ -1,5 +1,16 @@
 /** Where a run stands, as the home store records it. `parked` and `waiting` need a person. */
-export const RUN_STATES = ['planning', 'waiting', 'running', 'paused', 'parked', 'observed', 'complete', 'incomplete', 'cancelled', 'failed'] as const;
+export const RUN_STATES = [
+  'planning',
+  'waiting',
+  'running',
+  'paused',
+  'parked',
+  'observed',
+  'complete',
+  'incomplete',
+  'cancelled',
+  'failed',
+] as const;
 
 export type RunState = (typeof RUN_STATES)[number];
 

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import { probityActivities, type ProbityActivitiesOptions } from './activities.ts';
 
 /** Where jobs of ours wait, unless told otherwise. */
@@ -25,7 +25,9 @@ export interface ProbityWorker {
 }
 
 /** The file that a worker of somebody else names as, or re-exports from, its `workflowsPath`. */
-export const workflowsPath = createRequire(import.meta.url).resolve(import.meta.url.endsWith('.ts') ? '../workflows/index.ts' : '../workflows/index.js');
+export const workflowsPath = createRequire(import.meta.url).resolve(
+  import.meta.url.endsWith('.ts') ? '../workflows/index.ts' : '../workflows/index.js',
+);
 
 /** A worker that runs every job of ours. */
 export async function createProbityWorker(options: ProbityWorkerOptions): Promise<ProbityWorker> {

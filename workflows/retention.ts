@@ -12,7 +12,8 @@ import {
 } from '@temporalio/workflow';
 import type { LaneReport, RetentionActivities } from '../activities/retention.ts';
 import { approveUpdate, pauseSignal, progressQuery, resumeSignal } from './messages.ts';
-import type { Approval, OpenedPlan, OpenedTable, RetentionInput, RetentionProgress, RetentionResult, RetentionStage, RetentionState } from './retention.types.ts';
+import type { OpenedPlan, OpenedTable } from '../domain/retention/opened.ts';
+import type { Approval, RetentionInput, RetentionProgress, RetentionResult, RetentionStage, RetentionState } from './retention.types.ts';
 
 /** Reads and small writes: they end in seconds or not at all. */
 const brief = proxyActivities<RetentionActivities>({
@@ -57,7 +58,9 @@ export async function retention(input: RetentionInput): Promise<RetentionResult>
     paused = false;
   });
   setHandler(progressQuery, () => progress());
-  setHandler(approveUpdate, (approval) => void (approved = approval), { validator: (approval) => refuseApproval(approval) });
+  setHandler(approveUpdate, (approval: Approval) => void (approved = approval), {
+    validator: (approval: Approval) => refuseApproval(approval),
+  });
 
   try {
     if (state === null) {
@@ -107,7 +110,7 @@ export async function retention(input: RetentionInput): Promise<RetentionResult>
   async function approvedPlan(first: OpenedPlan): Promise<RetentionState> {
     stage = 'waiting for approval';
     await brief.recordState({ runId, state: 'waiting' });
-    for (let plan = first; ; ) {
+    for (let plan = first; ;) {
       waitingPlan = plan;
       await condition(() => approved !== null);
       const { actor } = approved as unknown as Approval;
@@ -161,7 +164,13 @@ export async function retention(input: RetentionInput): Promise<RetentionResult>
     const open = current.pass > 0 || table.walks ? all.filter((lane) => !current.lanesDone.includes(lane)) : [];
     if (open.length > 0) {
       const reports = await allLanes(open, (lane) =>
-        long.purgeLane({ ...request, lane, lanes: current.plan.lanes, units: current.units, knownSteps: current.steps[`${table.store}/${lane}`] ?? 0 }),
+        long.purgeLane({
+          ...request,
+          lane,
+          lanes: current.plan.lanes,
+          units: current.units,
+          knownSteps: current.steps[`${table.store}/${lane}`] ?? 0,
+        }),
       );
       for (const [at, report] of reports.entries()) {
         const lane = open[at] ?? 0;
@@ -170,7 +179,8 @@ export async function retention(input: RetentionInput): Promise<RetentionResult>
         current.changedInPass += report.changed;
         if (report.done) current.lanesDone = [...current.lanesDone, lane];
       }
-      if (reports.some((report) => !report.done)) return waitFor(reports.find((report) => report.closedUntil !== null)?.closedUntil ?? null);
+      if (reports.some((report) => !report.done))
+        return waitFor(reports.find((report) => report.closedUntil !== null)?.closedUntil ?? null);
     }
     const { remaining, units, seq } = await long.recheck(request);
     current.steps[`${table.store}/0`] = seq;
@@ -193,7 +203,8 @@ export async function retention(input: RetentionInput): Promise<RetentionResult>
         }),
       ),
     );
-    const failure = settled.find((one) => one.status === 'rejected' && !isCancellation(one.reason)) ?? settled.find((one) => one.status === 'rejected');
+    const failure =
+      settled.find((one) => one.status === 'rejected' && !isCancellation(one.reason)) ?? settled.find((one) => one.status === 'rejected');
     if (failure?.status === 'rejected') throw failure.reason;
     return settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
   }
@@ -264,7 +275,19 @@ function opening({ actor, asOf, only, dryRun }: RetentionInput): Omit<RetentionI
 }
 
 function begin(plan: OpenedPlan, approvedBy: string | null): RetentionState {
-  return { plan, approvedBy, table: 0, pass: 0, fence: null, units: null, steps: {}, lanesDone: [], changed: {}, changedInPass: 0, failed: {} };
+  return {
+    plan,
+    approvedBy,
+    table: 0,
+    pass: 0,
+    fence: null,
+    units: null,
+    steps: {},
+    lanesDone: [],
+    changed: {},
+    changedInPass: 0,
+    failed: {},
+  };
 }
 
 /** Set by Temporal on what a schedule starts. */

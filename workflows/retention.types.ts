@@ -1,3 +1,5 @@
+import type { OpenedPlan } from '../domain/retention/opened.ts';
+
 /** What starts a purge; the workflow's id names the run. Ids and times only. */
 export interface RetentionInput {
   readonly actor: string;
@@ -30,24 +32,8 @@ export interface RetentionState {
   failed: Record<string, string>;
 }
 
-export interface OpenedPlan {
-  readonly planHash: string;
-  readonly manifestHash: string;
-  readonly mode: 'observe' | 'enforce';
-  readonly needsApproval: boolean;
-  readonly lanes: number;
-  readonly tables: readonly OpenedTable[];
-}
-
-export interface OpenedTable {
-  /** Index of its store among the plan's stores: chains are per store. */
-  readonly store: number;
-  readonly rows: number;
-  readonly drops: boolean;
-  readonly walks: boolean;
-}
-
-export type RetentionStage = 'planning' | 'waiting for approval' | 'running' | 'paused' | 'outside the window' | 'parked' | 'closing' | 'closed';
+export type RetentionStage =
+  'planning' | 'waiting for approval' | 'running' | 'paused' | 'outside the window' | 'parked' | 'closing' | 'closed';
 
 /** The answer to the `progress` query. */
 export interface RetentionProgress {

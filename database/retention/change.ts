@@ -55,10 +55,15 @@ export async function applyTo(
     return { changed: Number(result.numAffectedRows ?? 0n), along: [] };
   }
   const returning = action.kind === 'aggregate' ? sql.join(returned(action)) : sql`1 as one`;
-  const parts = [...along.map((deletion, index) => sql`${ident(`along${index}`)} as (${deletion})`), sql`gone as (delete from ${unit} where ${rows} returning ${returning})`];
+  const parts = [
+    ...along.map((deletion, index) => sql`${ident(`along${index}`)} as (${deletion})`),
+    sql`gone as (delete from ${unit} where ${rows} returning ${returning})`,
+  ];
   if (action.kind === 'aggregate') parts.push(sql`added as (${aggregate(change, action)})`);
   const counts = [sql`(select count(*) from gone)`, ...along.map((_, index) => sql`(select count(*) from ${ident(`along${index}`)})`)];
-  const { rows: counted } = await sql<{ counts: string[] }>`with ${sql.join(parts)} select array[${sql.join(counts)}]::text[] as counts`.execute(trx);
+  const { rows: counted } = await sql<{
+    counts: string[];
+  }>`with ${sql.join(parts)} select array[${sql.join(counts)}]::text[] as counts`.execute(trx);
   const [changed = 0, ...others] = (counted[0]?.counts ?? []).map(Number);
   return { changed, along: others };
 }
@@ -132,5 +137,7 @@ function masked(change: Change, name: string, mask: Mask): RawBuilder<unknown> {
 
 /** A row is still to be masked while one of its columns differs from its mask: so a repetition changes nothing. */
 function unmasked(change: Change, columns: Readonly<Record<string, Mask>>): Condition {
-  return any(Object.entries(columns).map(([name, mask]) => sql<boolean>`${ident(ROW, name)} is distinct from ${masked(change, name, mask)}`));
+  return any(
+    Object.entries(columns).map(([name, mask]) => sql<boolean>`${ident(ROW, name)} is distinct from ${masked(change, name, mask)}`),
+  );
 }

@@ -103,14 +103,18 @@ async function recorded(db: Kysely<unknown>, runId: string, unit: Unit): Promise
 
 async function attachment(db: Kysely<unknown>, oid: number): Promise<Attachment> {
   const { rows } = await sql<{ pending: boolean | null }>`
-    select i.inhdetachpending as pending from pg_class c left join pg_inherits i on i.inhrelid = c.oid where c.oid = ${oid}::oid`.execute(db);
+    select i.inhdetachpending as pending from pg_class c left join pg_inherits i on i.inhrelid = c.oid where c.oid = ${oid}::oid`.execute(
+    db,
+  );
   const [row] = rows;
   if (row === undefined) return 'gone';
   return row.pending === null ? 'detached' : row.pending ? 'pending' : 'attached';
 }
 
 async function partitionBound(db: Kysely<unknown>, oid: number): Promise<string> {
-  const { rows } = await sql<{ bound: string }>`select pg_get_expr(relpartbound, oid) as bound from pg_class where oid = ${oid}::oid`.execute(db);
+  const { rows } = await sql<{
+    bound: string;
+  }>`select pg_get_expr(relpartbound, oid) as bound from pg_class where oid = ${oid}::oid`.execute(db);
   const bound = rows[0]?.bound;
   if (bound === undefined) throw new Error('The partition has no bounds');
   return bound;

@@ -81,12 +81,15 @@ export async function runLane(work: LaneWork, control: LaneControl): Promise<Lan
 }
 
 function cursorOf(last: Step | null, work: LaneWork): LaneCursor {
-  const cursor = last?.cursor as LaneCursor | null | undefined;
-  if (cursor != null && cursor.table === work.tableIndex && cursor.pass === work.pass) return cursor;
+  const cursor = (last?.cursor ?? null) as LaneCursor | null;
+  if (cursor !== null && cursor.table === work.tableIndex && cursor.pass === work.pass) return cursor;
   return { table: work.tableIndex, pass: work.pass, unit: 0, at: null, blocks: FIRST_BLOCKS };
 }
 
-type Act = (change: Change, trx: Transaction<unknown>) => Promise<{ readonly range: string; readonly counts: Record<string, number>; readonly at: LaneCursor['at'] }>;
+type Act = (
+  change: Change,
+  trx: Transaction<unknown>,
+) => Promise<{ readonly range: string; readonly counts: Record<string, number>; readonly at: LaneCursor['at'] }>;
 
 class Lane {
   #seq: number;
@@ -141,7 +144,8 @@ class Lane {
       if (place === null) return true;
       if (this.#control.stop()) return false;
       const { from, stripeEnd } = place;
-      const end: Position = suspect === null ? Math.min(from + this.#pace.blocks * OFFSETS, stripeEnd) : Math.max(from + 1, halfWay(from, suspect));
+      const end: Position =
+        suspect === null ? Math.min(from + this.#pace.blocks * OFFSETS, stripeEnd) : Math.max(from + 1, halfWay(from, suspect));
       const range = `${unit.table} ${tid(from)}–${tid(end)}`;
       const started = this.#control.now();
       const failure = await this.#attempt(unit, 'blocks', async (change, trx) => ({

@@ -39,7 +39,8 @@ export class Pace {
       this.#rowsPerBlock = Math.max(rows / covered, this.#rowsPerBlock * 0.9);
     }
     const byTime = (covered * this.#pacing.batchMs) / Math.max(ms, 1);
-    const byDensity = this.#msPerRow === 0 ? MAX_BLOCKS : this.#pacing.batchMs / (this.#msPerRow * Math.max(this.#rowsPerBlock, MIN_DENSITY));
+    const byDensity =
+      this.#msPerRow === 0 ? MAX_BLOCKS : this.#pacing.batchMs / (this.#msPerRow * Math.max(this.#rowsPerBlock, MIN_DENSITY));
     const wanted = Math.min(byTime, byDensity, this.#blocks * MAX_GROWTH, MAX_BLOCKS);
     this.#blocks = Math.max(1, Math.floor(wanted));
   }

@@ -88,7 +88,8 @@ async function planTable(
   const { manifest, asOf } = request;
   const rule = manifest.tables[`${store.name}.${table}`]?.retention;
   const found = catalog.tables[table];
-  if (rule === null || rule === undefined || found === undefined) throw new Error(`${store.name}.${table} is not in the database: run the check`);
+  if (rule === null || rule === undefined || found === undefined)
+    throw new Error(`${store.name}.${table} is not in the database: run the check`);
   const scope: Scope = { store: store.name, manifest, catalog, edges, holds, asOf, forecast: true };
   const predicates = compileRule(scope, table, 't');
   const change: Change = { scope, table, unit: table, unitOid: found.oid, action: rule.then, predicates };
@@ -118,7 +119,8 @@ async function planUnits(db: Kysely<unknown>, change: Change, counts: readonly U
   const { catalog } = change.scope;
   const rule = change.scope.manifest.tables[`${change.scope.store}.${change.table}`]?.retention;
   // Only a plain comparison is served by an index; a rule that also takes odd times reads every page.
-  const plain = rule !== null && rule !== undefined && 'column' in rule.after && ![rule.missing, rule.infinite, rule.future].includes('expire');
+  const plain =
+    rule !== null && rule !== undefined && 'column' in rule.after && ![rule.missing, rule.infinite, rule.future].includes('expire');
   const column = plain && 'column' in rule.after ? rule.after.column : null;
   const units: Unit[] = [];
   for (const leaf of leaves(catalog, change.table)) {
@@ -128,7 +130,14 @@ async function planUnits(db: Kysely<unknown>, change: Change, counts: readonly U
     const table = catalog.tables[leaf.table];
     const estimated = Math.max(table?.estimatedRows ?? -1, rows);
     const notDroppable = rows === 0 ? null : stays ? 'some of its rows stay' : await whyNotDroppable(db, change, leaf);
-    const strategy = chooseStrategy({ table: leaf.table, oid: leaf.oid, rows, total: estimated, timeIndex: timeIndex(table, column), notDroppable });
+    const strategy = chooseStrategy({
+      table: leaf.table,
+      oid: leaf.oid,
+      rows,
+      total: estimated,
+      timeIndex: timeIndex(table, column),
+      notDroppable,
+    });
     units.push({ table: leaf.table, oid: leaf.oid, rows, strategy });
   }
   return units;

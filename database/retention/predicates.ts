@@ -37,8 +37,12 @@ export function compileRule(scope: Scope, table: string, alias: string, cutDate?
   if (rule === null || rule === undefined) throw new Error(`There is no retention rule for ${table}`);
   const cut = cutDate ?? cutOff(scope.asOf, rule.keep, scope.manifest.timezone);
   const tree = deletionTree(table, scope.edges, rule.then.kind === 'mask' ? {} : rule.children);
-  const time = 'column' in rule.after ? ownTime(scope, table, alias, rule, rule.after.column, cut) : lastActivity(scope, table, alias, rule, cut);
-  const protectedBy = [...ownProtection(scope, table, alias), ...(rule.then.kind === 'mask' ? [] : blockers(scope, tree, alias, [{ table, alias }]))];
+  const time =
+    'column' in rule.after ? ownTime(scope, table, alias, rule, rule.after.column, cut) : lastActivity(scope, table, alias, rule, cut);
+  const protectedBy = [
+    ...ownProtection(scope, table, alias),
+    ...(rule.then.kind === 'mask' ? [] : blockers(scope, tree, alias, [{ table, alias }])),
+  ];
   return { tree, cutOff: cut, ...time, protectedBy };
 }
 
@@ -52,7 +56,14 @@ function literal(text: string): RawBuilder<string> {
   return sql<string>`${text}::text`;
 }
 
-function ownTime(scope: Scope, table: string, alias: string, rule: RetentionRule, name: string, cut: Date): Pick<RulePredicates, 'expired' | 'odd'> {
+function ownTime(
+  scope: Scope,
+  table: string,
+  alias: string,
+  rule: RetentionRule,
+  name: string,
+  cut: Date,
+): Pick<RulePredicates, 'expired' | 'odd'> {
   const column = columnOf(scope, table, name);
   const value = ident(alias, name);
   const reading: TimeReading = { zone: scope.manifest.timezone, zoneless: rule.zoneless };
@@ -61,7 +72,9 @@ function ownTime(scope: Scope, table: string, alias: string, rule: RetentionRule
     { declared: rule.infinite, kind: 'infinite', condition: infinite(value) },
     { declared: rule.future, kind: 'future', condition: future(value, column, scope.asOf, reading) },
   ];
-  const odd = cases.filter((one) => one.declared === 'keep').map((one) => ({ condition: one.condition, label: literal(`${one.kind}:${name}`) }));
+  const odd = cases
+    .filter((one) => one.declared === 'keep')
+    .map((one) => ({ condition: one.condition, label: literal(`${one.kind}:${name}`) }));
   if (unreadable(column, reading)) odd.push({ condition: sql<boolean>`${value} is not null`, label: literal(`zoneless:${name}`) });
   const taken = cases.filter((one) => one.declared === 'expire').map((one) => one.condition);
   return { expired: taken.length === 0 ? before(value, column, cut, reading) : any([before(value, column, cut, reading), ...taken]), odd };
@@ -83,7 +96,8 @@ function lastActivity(scope: Scope, table: string, alias: string, rule: Retentio
   const missing = sql<boolean>`not ${exists(sql<boolean>`${value} > '-infinity'`)}`;
   if (rule.missing === 'expire') return { expired: any([expired, missing]), odd: [] };
   const odd = [{ condition: missing, label: literal(`missing:${name}.${columnName}`) }];
-  if (unreadable(column, reading)) odd.push({ condition: exists(sql<boolean>`${value} is not null`), label: literal(`zoneless:${name}.${columnName}`) });
+  if (unreadable(column, reading))
+    odd.push({ condition: exists(sql<boolean>`${value} is not null`), label: literal(`zoneless:${name}.${columnName}`) });
   return { expired, odd };
 }
 
@@ -121,7 +135,12 @@ function blockers(scope: Scope, node: DeletionNode, alias: string, way: readonly
 }
 
 /** When a row behind an edge keeps the row in front of it; null for never. */
-function blockingChild(scope: Scope, { edge, action, child: node }: DeletionEdge, child: string, way: readonly Ancestor[]): Condition | null {
+function blockingChild(
+  scope: Scope,
+  { edge, action, child: node }: DeletionEdge,
+  child: string,
+  way: readonly Ancestor[],
+): Condition | null {
   const own = ownProtection(scope, edge.from, child).map((reason) => reason.condition);
   if (action === 'detach') return own.length === 0 ? null : any(own);
   if (action === 'delete' && node !== null) {
@@ -130,7 +149,8 @@ function blockingChild(scope: Scope, { edge, action, child: node }: DeletionEdge
   }
   const others = way.filter((ancestor) => ancestor.table === edge.from);
   const notItself = others.map(
-    (ancestor) => sql<boolean>`(${ident(child)}.tableoid, ${ident(child)}.ctid) is distinct from (${ident(ancestor.alias)}.tableoid, ${ident(ancestor.alias)}.ctid)`,
+    (ancestor) =>
+      sql<boolean>`(${ident(child)}.tableoid, ${ident(child)}.ctid) is distinct from (${ident(ancestor.alias)}.tableoid, ${ident(ancestor.alias)}.ctid)`,
   );
   const staying = scope.forecast && others.length === 0 ? goesByItsOwnRule(scope, edge.from, child) : null;
   const conditions = [...notItself, ...(staying === null ? [] : [sql<boolean>`(${staying} is not true)`])];

@@ -40,7 +40,10 @@ export function tableFingerprint(catalog: Catalog, edges: readonly Edge[], manif
   const tables = treeTables(tree);
   const parts = tables.map((name) => {
     const found = catalog.tables[name];
-    const referencing = edges.filter((edge) => edge.to === name).map((edge) => `${edge.name} ${edge.from}`).sort();
+    const referencing = edges
+      .filter((edge) => edge.to === name)
+      .map((edge) => `${edge.name} ${edge.from}`)
+      .sort();
     return { name, schema: found === undefined ? null : schemaFingerprint(found), referencing };
   });
   return canonicalHash(parts);

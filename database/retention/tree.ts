@@ -1,6 +1,6 @@
 import { sql, type RawBuilder, type Transaction } from 'kysely';
 import type { CatalogTable } from '../../domain/catalog.ts';
-import { type DeletionEdge, type DeletionNode } from '../../domain/retention/graph.ts';
+import type { DeletionEdge, DeletionNode } from '../../domain/retention/graph.ts';
 import { StoreError } from '../errors.ts';
 import { ident, tableRef } from '../identifiers.ts';
 import { applyTo, ROW, takes, type Change } from './change.ts';
@@ -19,10 +19,15 @@ export interface TreeResult {
  */
 export function needsTree(table: CatalogTable, tree: DeletionNode, action: 'delete' | 'mask' | 'aggregate'): boolean {
   const event = action === 'mask' ? 'update' : 'delete';
-  const swallowing = table.triggers.some((trigger) => trigger.enabled && trigger.timing === 'before' && trigger.level === 'row' && trigger.events.includes(event));
+  const swallowing = table.triggers.some(
+    (trigger) => trigger.enabled && trigger.timing === 'before' && trigger.level === 'row' && trigger.events.includes(event),
+  );
   if (swallowing) return true;
   if (action === 'mask') return false;
-  return tree.edges.some(({ edge, action: child }) => child !== 'keep' || (edge.foreignKey !== null && !['no action', 'restrict'].includes(edge.foreignKey.onDelete)));
+  return tree.edges.some(
+    ({ edge, action: child }) =>
+      child !== 'keep' || (edge.foreignKey !== null && !['no action', 'restrict'].includes(edge.foreignKey.onDelete)),
+  );
 }
 
 /**
@@ -31,7 +36,10 @@ export function needsTree(table: CatalogTable, tree: DeletionNode, action: 'dele
  */
 export async function changeTree(trx: Transaction<unknown>, change: Change, range: Condition): Promise<TreeResult> {
   const unit = tableRef(change.unit);
-  const locked = await ctids(trx, sql`select ${ident(ROW, 'ctid')}::text as ctid from ${unit} as ${ident(ROW)} where ${range} and ${takes(change)} for update`);
+  const locked = await ctids(
+    trx,
+    sql`select ${ident(ROW, 'ctid')}::text as ctid from ${unit} as ${ident(ROW)} where ${range} and ${takes(change)} for update`,
+  );
   if (locked.length === 0) return { changed: 0, along: {} };
   const branches = change.action.kind === 'mask' ? [] : treeBranches(change.predicates.tree);
   for (const branch of branches) {
@@ -51,7 +59,9 @@ export async function changeTree(trx: Transaction<unknown>, change: Change, rang
   const deletions = [...groupByTable(branches.filter((branch) => branch.action === 'delete'))];
   const expected: number[] = [];
   for (const [, paths] of deletions) expected.push(await countBranches(trx, change, paths, judged));
-  const statements = deletions.map(([table, paths]) => sql`delete from ${tableRef(table)} as c where ${branchRows(change, paths, judged)} returning 1`);
+  const statements = deletions.map(
+    ([table, paths]) => sql`delete from ${tableRef(table)} as c where ${branchRows(change, paths, judged)} returning 1`,
+  );
   const result = await applyTo(trx, change, among(ROW, judged), statements);
   if (result.changed !== judged.length) throw swallowed(change, change.table);
   for (const [index, [table]] of deletions.entries()) {
@@ -121,9 +131,16 @@ function branchRows(change: Change, branches: readonly Branch[], roots: readonly
   return sql<boolean>`(c.tableoid, c.ctid) in (${sql.join(selects, sql` union `)})`;
 }
 
-async function countBranches(trx: Transaction<unknown>, change: Change, branches: readonly Branch[], roots: readonly string[]): Promise<number> {
+async function countBranches(
+  trx: Transaction<unknown>,
+  change: Change,
+  branches: readonly Branch[],
+  roots: readonly string[],
+): Promise<number> {
   const table = branches[0]?.table ?? change.table;
-  const { rows } = await sql<{ count: number }>`select count(*) as count from ${tableRef(table)} as c where ${branchRows(change, branches, roots)}`.execute(trx);
+  const { rows } = await sql<{
+    count: number;
+  }>`select count(*) as count from ${tableRef(table)} as c where ${branchRows(change, branches, roots)}`.execute(trx);
   return rows[0]?.count ?? 0;
 }
 
@@ -133,7 +150,10 @@ async function detachBranch(trx: Transaction<unknown>, change: Change, branch: B
   if (last === undefined) return 0;
   const nullable = last.edge.columns.map((column) => sql`${ident(column)} = null`);
   const root = change.table === branch.table ? sql`not (c.tableoid = ${change.unitOid}::oid and ${among('c', roots)}) and ` : sql``;
-  const result = await sql`update ${tableRef(branch.table)} as c set ${sql.join(nullable)} where ${root}${branchRows(change, [branch], roots)}`.execute(trx);
+  const result =
+    await sql`update ${tableRef(branch.table)} as c set ${sql.join(nullable)} where ${root}${branchRows(change, [branch], roots)}`.execute(
+      trx,
+    );
   return Number(result.numAffectedRows ?? 0n);
 }
 

@@ -21,7 +21,7 @@ export function leaves(catalog: Catalog, name: string): PhysicalUnit[] {
   if (table.partitioning === null) return [{ table: name, oid: table.oid, partition: null, parent: null }];
   return table.partitioning.partitions.flatMap((partition) => {
     const child = catalog.tables[partition.table];
-    if (child?.partitioning != null) return leaves(catalog, partition.table);
+    if (child !== undefined && child.partitioning !== null) return leaves(catalog, partition.table);
     return [{ table: partition.table, oid: partition.oid, partition, parent: name }];
   });
 }
@@ -46,7 +46,8 @@ export async function whyNotDroppable(db: Kysely<unknown>, change: Change, unit:
   if (parent === undefined || child === undefined) return 'not in the catalog';
   if (unit.parent !== change.table) return 'a partition of a partition';
   if (parent.partitioning?.partitions.some((partition) => partition.isDefault) === true) return 'there is a default partition';
-  if (parent.partitioning?.columns.length !== 1 || parent.partitioning.columns[0] !== rule.after.column) return 'not partitioned by the rule’s time';
+  if (parent.partitioning?.columns.length !== 1 || parent.partitioning.columns[0] !== rule.after.column)
+    return 'not partitioned by the rule’s time';
   if (!parent.privileges.owner || !child.privileges.owner) return 'our role does not own the partition';
   if (change.scope.edges.some((edge) => edge.to === change.table || edge.to === unit.table)) return 'other tables reference it';
   if (hasDeleteTriggers(parent) || hasDeleteTriggers(child)) return 'a trigger wants to see each deletion';
@@ -54,7 +55,9 @@ export async function whyNotDroppable(db: Kysely<unknown>, change: Change, unit:
   const column = parent.columns.find((candidate) => candidate.name === ('column' in rule.after ? rule.after.column : ''));
   if (column === undefined || (column.baseType === 'timestamp' && rule.zoneless === 'keep')) return 'its times have no zone';
   const cut = cutFor(column, change.predicates.cutOff, { zone: change.scope.manifest.timezone, zoneless: rule.zoneless });
-  const { rows } = await sql<{ past: boolean }>`select cast(${unit.partition.to}::text as ${sql.raw(column.type)}) <= ${cut} as past`.execute(db);
+  const { rows } = await sql<{
+    past: boolean;
+  }>`select cast(${unit.partition.to}::text as ${sql.raw(column.type)}) <= ${cut} as past`.execute(db);
   return rows[0]?.past === true ? null : 'part of its range has not expired';
 }
 

@@ -55,7 +55,10 @@ export interface CertificateFile {
 
 /** The first 16 hexadecimal digits of the SHA-256 of the key's SPKI form. */
 export function keyId(publicKey: KeyObject): string {
-  return createHash('sha256').update(publicKey.export({ type: 'spki', format: 'der' })).digest('hex').slice(0, 16);
+  return createHash('sha256')
+    .update(publicKey.export({ type: 'spki', format: 'der' }))
+    .digest('hex')
+    .slice(0, 16);
 }
 
 /** Signs a certificate; `privateKey` is Ed25519. */
@@ -87,5 +90,7 @@ export function verifyCertificate(file: CertificateFile, trusted: readonly KeyOb
   const signed = verify(null, Buffer.from(canonicalJson(file.certificate)), key, Buffer.from(file.signature, 'base64'));
   if (!signed) return { valid: false, reason: 'signature', fault: null };
   const fault = firstFault(file.records, file.certificate.heads);
-  return fault === null ? { valid: true, records: file.records.length, keyId: file.certificate.keyId } : { valid: false, reason: 'records', fault };
+  return fault === null
+    ? { valid: true, records: file.records.length, keyId: file.certificate.keyId }
+    : { valid: false, reason: 'records', fault };
 }

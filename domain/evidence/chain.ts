@@ -43,11 +43,17 @@ export interface ChainHead {
 /** The heads of all chains in a list of records, ordered by store and lane. */
 export function chainHeads(records: readonly EvidenceRecord[]): ChainHead[] {
   const heads = new Map<string, ChainHead>();
-  for (const { body, head } of records) heads.set(`${body.store}\n${body.lane}`, { store: body.store, lane: body.lane, length: body.seq, head });
+  for (const { body, head } of records)
+    heads.set(`${body.store}\n${body.lane}`, { store: body.store, lane: body.lane, length: body.seq, head });
   return [...heads.values()].sort((a, b) => (a.store < b.store ? -1 : a.store > b.store ? 1 : a.lane - b.lane));
 }
 
-export type ChainFault = { readonly fault: 'altered' | 'missing' | 'reordered' | 'surplus'; readonly store: string; readonly lane: number; readonly seq: number };
+export type ChainFault = {
+  readonly fault: 'altered' | 'missing' | 'reordered' | 'surplus';
+  readonly store: string;
+  readonly lane: number;
+  readonly seq: number;
+};
 
 /**
  * The first record that does not continue its chain, or null when every chain ends in its signed head.

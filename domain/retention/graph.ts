@@ -40,7 +40,15 @@ function referenceEdge(reference: Reference, catalog: Catalog, manifest: Manifes
   const target = referenceTarget(reference.to, manifest);
   if (from === null || target === null || from.store !== catalog.store || target.store !== catalog.store) return null;
   const name = `reference ${reference.from}`;
-  return { name, from: from.table, columns: [from.column], to: target.table, toColumns: target.columns, when: reference.when, foreignKey: null };
+  return {
+    name,
+    from: from.table,
+    columns: [from.column],
+    to: target.table,
+    toColumns: target.columns,
+    when: reference.when,
+    foreignKey: null,
+  };
 }
 
 interface Target {

@@ -33,7 +33,8 @@ export interface Condition {
   readonly value: string | null;
 }
 
-const CONDITION = /^\s*("(?<quoted>(?:[^"]|"")+)"|(?<plain>[A-Za-z_][\w$]*))\s*(?<operator><>|<=|>=|!=|=|<|>|is\s+not|is)\s*(?<value>'(?:[^']|'')*'|null|[-+]?[\w.:+-]+)\s*$/i;
+const CONDITION =
+  /^\s*("(?<quoted>(?:[^"]|"")+)"|(?<plain>[A-Za-z_][\w$]*))\s*(?<operator><>|<=|>=|!=|=|<|>|is\s+not|is)\s*(?<value>'(?:[^']|'')*'|null|[-+]?[\w.:+-]+)\s*$/i;
 
 /**
  * Reads `country = 'DE' and placed_at >= '2025-01-01'` into conditions; null when it is not of that form.

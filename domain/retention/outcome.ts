@@ -4,7 +4,12 @@ import { ruleText, type RetentionPlan, type TablePlan } from './plan.ts';
 
 /** What became of each table of a plan, told from the evidence alone. */
 export function tableOutcomes(plan: RetentionPlan, records: readonly EvidenceRecord[]): TableOutcome[] {
-  return plan.tables.map((table) => tableOutcome(table, records.filter(({ body }) => body.store === table.store && body.table === table.table)));
+  return plan.tables.map((table) =>
+    tableOutcome(
+      table,
+      records.filter(({ body }) => body.store === table.store && body.table === table.table),
+    ),
+  );
 }
 
 function tableOutcome(table: TablePlan, records: readonly EvidenceRecord[]): TableOutcome {
@@ -46,7 +51,9 @@ export function runOutcome(outcomes: readonly TableOutcome[], cancelled: boolean
 /** The closing statements, one a table: what a reader may hold us to. */
 export function closingStatements(plan: RetentionPlan, records: readonly EvidenceRecord[]): string[] {
   return plan.tables.map((table) => {
-    const closing = records.filter(({ body }) => body.store === table.store && body.table === table.table && body.kind === 'recheck').at(-1)?.body;
+    const closing = records
+      .filter(({ body }) => body.store === table.store && body.table === table.table && body.kind === 'recheck')
+      .at(-1)?.body;
     const name = `${table.store}.${table.table}`;
     if (closing === undefined) return `${name}: no closing statement was made`;
     const kept = Object.values(withPrefix(closing.counts, 'kept:')).reduce((total, rows) => total + rows, 0);

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readCatalog, readIncarnation } from '../../database/catalog.ts';
+import { readCatalog } from '../../database/catalog.ts';
 import { openStore, type Store } from '../../database/store.ts';
 import type { Catalog, CatalogTable } from '../../domain/catalog.ts';
 import { incomingKeys, schemaFingerprint } from '../../domain/fingerprint.ts';
@@ -281,7 +281,6 @@ describe.each([18, 15])('the catalog of Postgres %i', (major) => {
         delete: false,
       });
       expect(Object.keys(seen.tables)).toEqual(Object.keys((await readCatalog(store)).tables));
-      expect((await readIncarnation(reading)).systemIdentifier).toMatch(/^\d+$/);
     } finally {
       await reading.close();
       await owner.query(`drop owned by ${role}; drop role ${role}`);
@@ -314,13 +313,6 @@ describe.each([18, 15])('the catalog of Postgres %i', (major) => {
     expect(of(changed, 'app.parent')).not.toBe(of(before, 'app.parent'));
     expect(of(changed, 'app.granted')).not.toBe(of(before, 'app.granted'));
     expect(schemaFingerprint(table('app.parent', changed))).toBe(schemaFingerprint(table('app.parent', before)));
-  });
-
-  it('names the incarnation', async () => {
-    const first = await readIncarnation(store);
-    expect(first.systemIdentifier).toMatch(/^\d{10,}$/);
-    expect(first.timeline).toBe(1);
-    expect(await readIncarnation(store)).toEqual(first);
   });
 
   it.runIf(major === 18)('handles or refuses what 18 adds', () => {

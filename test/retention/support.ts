@@ -59,11 +59,7 @@ export async function createShop(ddl: string, tables: ManifestInput['tables'], m
 }
 
 /** Runs a worker in this process for as long as `act` takes, on a task queue of its own. */
-export async function withWorker<T>(
-  shop: Shop,
-  act: (client: Client, taskQueue: string) => Promise<T>,
-  faults?: Faults,
-): Promise<T> {
+export async function withWorker<T>(shop: Shop, act: (client: Client, taskQueue: string) => Promise<T>, faults?: Faults): Promise<T> {
   const address = temporalAddress();
   const connection = await NativeConnection.connect({ address });
   const clientConnection = await Connection.connect({ address });

@@ -139,6 +139,8 @@ describe('children', () => {
     expect(codes(check(`${declared}\nignore: { shop.public.log: why }`, person, visit, hit, log))).toContain('P122');
     expect(codes(check(declared, person, visit, hit, { ...log, schema: 'other' }))).toContain('P122');
     expect(codes(check(declared.replace(' keep }', ' keep, shop.public.log: keep }'), person, visit, hit, log))).not.toContain('P122');
+    const unenforced = table('log', ['person int8'], { foreignKeys: [key('person', 'person', { onDelete, enforced: false })] });
+    expect(codes(check(`${declared}\nignore: { shop.public.log: why }`, person, visit, hit, unenforced))).not.toContain('P122');
     const plain = table('log', ['person int8'], { foreignKeys: [key('person', 'person')] });
     expect(codes(check(`${declared}\nignore: { shop.public.log: why }`, person, visit, hit, plain))).not.toContain('P122');
   });
