@@ -25,7 +25,11 @@ export function all(conditions: readonly Condition[]): Condition {
 
 /** `child.columns = parent.columns`, with the values that make a polymorphic reference hold. */
 export function joins(edge: Edge, child: string, parent: string): Condition {
-  const pairs = edge.columns.map((column, index) => sql<boolean>`${ident(child, column)} = ${ident(parent, edge.toColumns[index] ?? '')}`);
+  const cast = edge.asText ? sql`::text` : sql``;
+  const pairs = edge.columns.map((column, index) => {
+    const target = ident(parent, edge.toColumns[index] ?? '');
+    return sql<boolean>`${ident(child, column)}${cast} = ${target}${cast}`;
+  });
   const when = Object.entries(edge.when).map(([column, value]) => sql<boolean>`${ident(child, column)}::text = ${String(value)}`);
   return all([...pairs, ...when]);
 }

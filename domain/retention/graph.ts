@@ -12,6 +12,8 @@ export interface Edge {
   readonly when: Readonly<Record<string, string | number | boolean>>;
   /** Null when no constraint stands behind it. */
   readonly foreignKey: ForeignKey | null;
+  /** The two sides have types that only their text compares: a polymorphic id is often text. */
+  readonly asText: boolean;
 }
 
 /** All edges of a store: its foreign keys, and those of the manifest's references whose both ends lie in it. */
@@ -25,6 +27,7 @@ export function storeEdges(catalog: Catalog, manifest: Manifest): Edge[] {
       toColumns: key.referencedColumns,
       when: {},
       foreignKey: key,
+      asText: false,
     })),
   );
   const declared = manifest.references.map((reference) => referenceEdge(reference, catalog, manifest)).filter((edge) => edge !== null);
@@ -39,16 +42,20 @@ function referenceEdge(reference: Reference, catalog: Catalog, manifest: Manifes
   const from = splitColumn(reference.from);
   const target = referenceTarget(reference.to, manifest);
   if (from === null || target === null || from.store !== catalog.store || target.store !== catalog.store) return null;
-  const name = `reference ${reference.from}`;
   return {
-    name,
+    name: `reference ${reference.from}`,
     from: from.table,
     columns: [from.column],
     to: target.table,
     toColumns: target.columns,
     when: reference.when,
     foreignKey: null,
+    asText: category(catalog, from.table, from.column) !== category(catalog, target.table, target.columns[0]),
   };
+}
+
+function category(catalog: Catalog, table: string, column: string | undefined): string | undefined {
+  return catalog.tables[table]?.columns.find((candidate) => candidate.name === column)?.typeCategory;
 }
 
 interface Target {
