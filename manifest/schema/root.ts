@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { DEFAULTS, JOBS } from '../defaults.ts';
+import { shortDurationMs } from '../duration.ts';
 import { columnId, cron, dailyWindow, duration, name, shortDuration, subjectOrColumn, tableId, timeZone, words } from './scalars.ts';
 import { reference, sharedTable, table } from './table.ts';
 
@@ -46,9 +47,17 @@ const recipient = z.strictObject({
   notify,
 });
 
+const batch = shortDuration.refine(
+  (text) => {
+    const ms = shortDurationMs(text);
+    return ms === null || (ms >= DEFAULTS.leastBatchMs && ms <= DEFAULTS.mostBatchMs);
+  },
+  `must be from ${DEFAULTS.leastBatchMs}ms to ${DEFAULTS.mostBatchMs / 1000}s`,
+);
+
 const purge = z.strictObject({
   lanes: z.int().min(1).max(DEFAULTS.mostLanes).default(DEFAULTS.lanes).meta({ description: 'Lanes on one table at the same time' }),
-  batch: shortDuration.default(`${DEFAULTS.batchMs}ms`).meta({ description: 'Target of one transaction', examples: ['200ms'] }),
+  batch: batch.default(`${DEFAULTS.batchMs}ms`).meta({ description: 'Target of one transaction', examples: ['200ms'] }),
   duty: z
     .number()
     .min(DEFAULTS.leastDuty)

@@ -224,6 +224,7 @@ purge: { lanes: 0, batch: 3 }
       'stores: { a: { url: x } }\ntables: { a.b.c: { floor: { keep: P8Y, after: t, rule: r }, retention: { keep: P1Y, after: t } } }',
       'P018',
     ],
+    ['a batch of a minute', 'stores: { a: { url: x } }\npurge: { batch: PT1M }', 'P006'],
     ['a negative duration', 'stores: { a: { url: x } }\nown: { runs: -P1Y }', 'P007'],
     ['a duration beyond all calendars', 'stores: { a: { url: x } }\nown: { runs: P201Y }', 'P007'],
     ['an empty file', '', 'P005'],
