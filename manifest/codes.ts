@@ -238,9 +238,9 @@ export const CODES = {
   },
   P133: { severity: 'error', title: 'Not a JSON column', help: 'Paths under `json` need a column of type json or jsonb.' },
   P134: {
-    severity: 'error',
-    title: 'A reference between types that cannot be compared',
-    help: 'Both columns must be of one kind: text with text, number with number.',
+    severity: 'warning',
+    title: 'A reference between different types',
+    help: 'It is followed by comparing texts, which no index on the columns helps. An error where the numbers of columns differ.',
   },
 } as const satisfies Record<string, Entry>;
 

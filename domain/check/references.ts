@@ -29,12 +29,17 @@ function declared(check: StoreCheck): void {
     const targetTable = liveTable(check, `${target.store}.${target.table}`, [...at, 'to']);
     if (!targetTable) return;
     if (target.columns.length !== 1) {
-      check.add('P134', [...at, 'to'], `the key of \`${reference.to}\` has ${target.columns.length} columns, and the reference has one`);
+      const message = `the key of \`${reference.to}\` has ${target.columns.length} columns, and the reference has one`;
+      check.add('P134', [...at, 'to'], message, 'refer to a column that is unique by itself', 'error');
       return;
     }
     const to = liveColumn(check, targetTable, target.columns[0]!, [...at, 'to']);
     if (column && to && column.typeCategory !== to.typeCategory) {
-      check.add('P134', at, `\`${reference.from}\` is of type ${column.type}, and \`${target.table}.${to.name}\` of type ${to.type}`);
+      check.add(
+        'P134',
+        at,
+        `\`${reference.from}\` is of type ${column.type}, and \`${target.table}.${to.name}\` of type ${to.type}: compared as text`,
+      );
     }
   });
 }

@@ -200,6 +200,12 @@ describe('references', () => {
     expect(bad({ enforced: false, validated: false })).toEqual(['P130']);
   });
 
+  test('one column cannot refer to a key of two', () => {
+    const declared = `subjects: { p: { table: shop.public.person, key: [id, site] } }\n${text}\nreferences: [{ from: shop.public.visit.kind, to: p }]`;
+    const person = table('person', ['site text'], { uniques: [['id', 'site']] });
+    expect(check(declared, person, visit({}))[0]).toContain('P134 the key of `p` has 2 columns');
+  });
+
   test('like compares with like', () => {
     expect(
       codes(check(`${text}\nreferences: [{ from: shop.public.visit.kind, to: shop.public.person.id }]`, table('person', []), visit({}))),
