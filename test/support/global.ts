@@ -44,7 +44,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   // Every process that a test starts inherits it, so that what is left at the end can be found.
   const marker = randomBytes(8).toString('hex');
   try {
-    const temporal = await startTemporal({ dir: join(folder, 'temporal'), namespace: NAMESPACE, log });
+    const temporal = await startTemporal({ dir: join(folder, 'temporal'), namespace: NAMESPACE, durable: false, log });
     stops.push(() => temporal.stop());
     const postgresDir = join(folder, 'postgres');
     stops.push(() => removePostgres(postgresDir));
