@@ -11,6 +11,8 @@ export interface Project {
   readonly home: Store;
   /** By name, in the manifest's order. */
   readonly stores: ReadonlyMap<string, Store>;
+  /** Where its secrets come from. */
+  readonly env: Environment;
   readonly close: () => Promise<void>;
 }
 
@@ -25,5 +27,5 @@ export async function openProject(path: string, env: Environment): Promise<Proje
     await pool.close();
     throw error;
   }
-  return { path, manifest, hash, home: pool.home(manifest), stores, close: pool.close };
+  return { path, manifest, hash, home: pool.home(manifest), stores, env, close: pool.close };
 }

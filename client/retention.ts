@@ -2,14 +2,20 @@ import { randomBytes } from 'node:crypto';
 import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, type Client, type WorkflowHandle } from '@temporalio/client';
 import { sql } from 'kysely';
 import { readCertificate } from '../database/certificates.ts';
-import { listRuns, readPlan, readRun, type Run } from '../database/runs.ts';
+import { listRuns, previousPlan, readPlan, readRun, type Run } from '../database/runs.ts';
 import { planRetention } from '../database/retention/planner.ts';
 import { clockOf } from '../database/clock.ts';
 import type { CertificateFile } from '../domain/evidence/certificate.ts';
 import type { RetentionPlan } from '../domain/retention/plan.ts';
 import type { retention } from '../workflows/retention.ts';
 import type { RetentionInput, RetentionProgress, RetentionResult } from '../workflows/retention.types.ts';
+import { isMigrated, requireHome } from './migrate.ts';
+import { planning } from './planning.ts';
 import type { Project } from './project.ts';
+
+export { isClosed } from '../domain/runs.ts';
+export type { Run } from '../database/runs.ts';
+export type { RetentionResult } from '../workflows/retention.types.ts';
 
 type RetentionHandle = WorkflowHandle<typeof retention>;
 
@@ -24,14 +30,21 @@ export async function plan(
 ): Promise<RetentionPlan> {
   const asOf = options.asOf ?? (await clockOf(project.home));
   const { stores, manifest, hash } = project;
-  return planRetention({
+  const request = {
     stores,
     manifest,
     manifestHash: hash,
     asOf,
     only: options.only,
     ...(options.progress && { progress: options.progress }),
-  });
+  };
+  return planning(project, () => planRetention(request));
+}
+
+/** The plan of the newest run before, for "since the last plan"; null where there is none, or no schema of ours. */
+export async function lastPlan(project: Project): Promise<RetentionPlan | null> {
+  if (!(await isMigrated(project.home, true))) return null;
+  return previousPlan(project.home.db, await clockOf(project.home));
 }
 
 export interface StartOptions extends Omit<RetentionInput, 'resume'> {
@@ -94,6 +107,7 @@ export interface RunStatus {
 
 /** How far a run has come, told by the ledgers: needs no Temporal. Null when there is no such run. */
 export async function status(project: Project, runId: string): Promise<RunStatus | null> {
+  await requireHome(project);
   const run = await readRun(project.home.db, runId);
   if (run === null) return null;
   const stored = run.planHash === null ? null : await readPlan(project.home.db, run.planHash);
@@ -128,5 +142,6 @@ async function ledgerCounts(
 
 /** Newest first. */
 export async function list(project: Project, limit: number): Promise<Run[]> {
+  await requireHome(project);
   return listRuns(project.home.db, 'retention', limit);
 }

@@ -1,0 +1,164 @@
+import { randomInt } from 'node:crypto';
+import { readCatalog } from '../database/catalog.ts';
+import { StoreError } from '../database/errors.ts';
+import { listHolds, placeHold, releaseHold } from '../database/holds.ts';
+import { countHeldBySubject, countHeldByTable, reached } from '../database/retention/held.ts';
+import type { Store } from '../database/store.ts';
+import { splitTableId, storeEdges } from '../domain/retention/graph.ts';
+import { parseConditions, type Hold, type TableHold } from '../domain/retention/hold.ts';
+import { nearest } from '../manifest/nearest.ts';
+import { isMigrated } from './migrate.ts';
+import type { Project } from './project.ts';
+import { NotMigrated, Refused } from './refused.ts';
+import { findTable } from './tables.ts';
+
+export interface HoldOptions {
+  /** Null: one is made up. */
+  readonly id: string | null;
+  readonly reason: string;
+  readonly actor: string;
+  readonly until: Date | null;
+}
+
+export interface PlacedHold {
+  readonly id: string;
+  /** Rows that are under it now, by `store.schema.table`. */
+  readonly rows: Readonly<Record<string, number>>;
+  /** Stores in which it is in force. */
+  readonly stores: readonly string[];
+  /** Stores of the manifest that it does not reach: no path leads from their rows to the subject. */
+  readonly notReached: readonly string[];
+}
+
+/** Letters that nobody mistakes for others: a hold's id is read out over the telephone. */
+const LETTERS = '23456789ABCDEFGHJKMNPQRSTVWXYZ';
+const ID_LENGTH = 6;
+const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$/;
+
+/** Holds the rows of a table that a condition names. Throws `Refused` when column, operator or value do not fit. */
+export async function holdTable(
+  project: Project,
+  options: HoldOptions & { readonly table: string; readonly where: string | null },
+): Promise<PlacedHold> {
+  const id = holdId(options);
+  const tableId = findTable(project.manifest, options.table);
+  const { store: name, table } = splitTableId(tableId);
+  const store = await holdingStore(project, name);
+  const conditions = options.where === null ? [] : parseConditions(options.where);
+  if (conditions === null) {
+    throw new Refused(`--where is a list of comparisons: column = 'text', <>, <, <=, >, >=, is null, is not null, joined by and`);
+  }
+  const catalog = await readCatalog(store);
+  const columns = (catalog.tables[table]?.columns ?? []).map((column) => column.name);
+  for (const { column } of conditions) {
+    const near = nearest(column, columns);
+    if (!columns.includes(column)) throw new Refused(`${tableId} has no column ${column}${near === null ? '' : `; did you mean ${near}?`}`);
+  }
+  const scope: TableHold = { kind: 'table', table, conditions };
+  const rows = await countHeldByTable(store, catalog, scope).catch((error: unknown) => {
+    if (error instanceof StoreError && ['raised', 'schema', 'other'].includes(error.kind)) {
+      throw new Refused(
+        `A value of --where does not fit its column (SQLSTATE ${error.code}): ${conditions.map(({ column }) => typed(column)).join(', ')}`,
+      );
+    }
+    throw error;
+  });
+  await place(store, { id, scope, ...rest(options) });
+  return { id, rows: { [tableId]: rows }, stores: [name], notReached: [] };
+
+  function typed(column: string): string {
+    const type = catalog.tables[table]?.columns.find((candidate) => candidate.name === column)?.type;
+    return `${column} is ${type ?? 'unknown'}`;
+  }
+}
+
+/** Holds every row that belongs to a subject, in each store in which a path leads to it. Throws `Refused` for a subject that is not there. */
+export async function holdSubject(
+  project: Project,
+  options: HoldOptions & { readonly subject: string; readonly key: readonly string[]; readonly store: string | null },
+): Promise<PlacedHold> {
+  const id = holdId(options);
+  const { manifest } = project;
+  const subject = manifest.subjects[options.subject];
+  if (subject === undefined)
+    throw new Refused(`The manifest knows no subject ${options.subject}; it knows ${Object.keys(manifest.subjects).join(', ') || 'none'}`);
+  if (options.key.length !== subject.key.length)
+    throw new Refused(`The key of ${options.subject} is ${subject.key.join(', ')}: give ${subject.key.length} value(s)`);
+  const rows: Record<string, number> = {};
+  const stores: Store[] = [];
+  const notReached: string[] = [];
+  for (const [name, store] of project.stores) {
+    const edges = storeEdges(await readCatalog(store), manifest);
+    const wanted = options.store === null || options.store === name;
+    if (!wanted || reached(edges, manifest, name, options.subject).length === 0) {
+      notReached.push(name);
+      continue;
+    }
+    const counts = await countHeldBySubject(store, edges, manifest, options.subject, options.key);
+    for (const [table, count] of Object.entries(counts)) rows[`${name}.${table}`] = count;
+    stores.push(await holdingStore(project, name));
+  }
+  if (stores.length === 0)
+    throw new Refused(`No path leads to ${options.subject} in ${options.store ?? 'any store'}: nothing would be held`);
+  if (rows[subject.table] === 0) throw new Refused(`There is no ${options.subject} with this key: nothing would be held`);
+  const scope = { kind: 'subject', subject: options.subject, key: options.key } as const;
+  for (const store of stores) await place(store, { id, scope, ...rest(options) });
+  return { id, rows, stores: stores.map((store) => store.name), notReached };
+}
+
+export interface ListedHold extends Hold {
+  readonly stores: readonly string[];
+  readonly releasedAt: string | null;
+}
+
+/** Holds of all stores, each once, newest first. */
+export async function holds(project: Project, options: { readonly released: boolean }): Promise<ListedHold[]> {
+  const found = new Map<string, ListedHold>();
+  for (const [name, store] of project.stores) {
+    if (!(await isMigrated(store, false))) continue;
+    for (const hold of await listHolds(store, options)) {
+      const known = found.get(hold.id);
+      found.set(hold.id, known === undefined ? { ...hold, stores: [name] } : { ...known, stores: [...known.stores, name] });
+    }
+  }
+  return [...found.values()].sort((a, b) => (a.placedAt < b.placedAt ? 1 : -1));
+}
+
+/** Ends a hold in every store. Returns those in which it was in force. Throws `Refused` when there is none. */
+export async function release(project: Project, id: string, by: string, reason: string): Promise<string[]> {
+  const released: string[] = [];
+  for (const [name, store] of project.stores) {
+    if ((await isMigrated(store, false)) && (await releaseHold(store, id, by, reason))) released.push(name);
+  }
+  if (released.length === 0) throw new Refused(`No hold ${id} is in force`);
+  return released;
+}
+
+function rest({ reason, actor, until }: HoldOptions): Pick<Hold, 'reason' | 'actor' | 'endsAt'> {
+  return { reason, actor, endsAt: until?.toISOString() ?? null };
+}
+
+function holdId({ id, until, reason }: HoldOptions): string {
+  if (reason.trim() === '') throw new Refused('A hold needs a reason');
+  if (until !== null && until.getTime() <= Date.now()) throw new Refused('The hold would have ended already');
+  if (id === null) return `H-${Array.from({ length: ID_LENGTH }, () => LETTERS[randomInt(LETTERS.length)]).join('')}`;
+  if (!ID.test(id)) throw new Refused('A hold’s id is up to 40 letters, digits, dots, dashes and underscores');
+  return id;
+}
+
+async function holdingStore(project: Project, name: string): Promise<Store> {
+  const store = project.stores.get(name);
+  if (store === undefined) throw new Refused(`The manifest names no store ${name}`);
+  if (!(await isMigrated(store, false))) throw new NotMigrated(name, 'missing');
+  return store;
+}
+
+async function place(store: Store, hold: Omit<Hold, 'placedAt'>): Promise<void> {
+  try {
+    await placeHold(store, hold);
+  } catch (error) {
+    if (error instanceof StoreError && error.kind === 'constraint')
+      throw new Refused(`There is already a hold ${hold.id} in ${store.name}`);
+    throw error;
+  }
+}

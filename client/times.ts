@@ -1,0 +1,19 @@
+import { DateTime } from 'luxon';
+import { Refused } from './refused.ts';
+
+/** A day (`2026-11-22`: its first instant in the manifest's zone) or an instant (`2026-11-22T01:15`, in that zone unless it says another). */
+export function parseTime(text: string, zone: string): Date {
+  const time = DateTime.fromISO(text, { zone });
+  if (!time.isValid) throw new Refused(`${text} is not a time: write 2026-11-22 or 2026-11-22T01:15`);
+  return time.toJSDate();
+}
+
+/** `2026-11-22 01:15 Berlin` */
+export function showTime(time: Date, zone: string): string {
+  return `${DateTime.fromJSDate(time, { zone }).toFormat('yyyy-MM-dd HH:mm')} ${(zone.split('/').at(-1) ?? zone).replaceAll('_', ' ')}`;
+}
+
+/** `2026-11-22` in the zone. */
+export function showDay(time: Date, zone: string): string {
+  return DateTime.fromJSDate(time, { zone }).toFormat('yyyy-MM-dd');
+}
