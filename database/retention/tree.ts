@@ -148,7 +148,10 @@ async function countBranches(
 async function detachBranch(trx: Transaction<unknown>, change: Change, branch: Branch, roots: readonly string[]): Promise<number> {
   const last = branch.path.at(-1);
   if (last === undefined) return 0;
-  const nullable = last.edge.columns.map((column) => sql`${ident(column)} = null`);
+  const columns = change.scope.catalog.tables[branch.table]?.columns ?? [];
+  // One null column ends a reference (MATCH SIMPLE); of a composite one, others may belong to the key.
+  const detachable = last.edge.columns.filter((name) => columns.find((column) => column.name === name)?.nullable === true);
+  const nullable = detachable.map((column) => sql`${ident(column)} = null`);
   const root = change.table === branch.table ? sql`not (c.tableoid = ${change.unitOid}::oid and ${among('c', roots)}) and ` : sql``;
   const result =
     await sql`update ${tableRef(branch.table)} as c set ${sql.join(nullable)} where ${root}${branchRows(change, [branch], roots)}`.execute(
