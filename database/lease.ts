@@ -1,12 +1,14 @@
 import { sql, type Kysely } from 'kysely';
 import { StoreError, translating } from './errors.ts';
-import type { Store } from './store.ts';
+import { inTransaction, type Store } from './store.ts';
 
 /**
  * How long a run keeps a table after its last sign of life. Too short, and a long checkpoint hands the table to another run
  * (which only costs time: the fence keeps it right); too long, and a dead worker blocks the next run.
  */
 export const LEASE_MS = 60_000;
+// A takeover waits for the batch in flight under the old fence. One that takes longer is better asked again than waited for with a connection.
+const TAKE_TIMEOUT_MS = 5_000;
 
 export interface Lease {
   readonly table: string;
@@ -15,20 +17,23 @@ export interface Lease {
 }
 
 /**
- * Takes the table for a run, or renews what the run has. Returns null while another run holds it. A new fence waits for
- * every batch that still works under the old one, since those hold the row's key share.
+ * Takes the table for a run, or renews what the run has. Returns null, without waiting, while another run holds it. A new fence
+ * waits for every batch that still works under the old one, since those hold the row's key share; throws `busy` when that takes long.
  */
 export async function takeLease(store: Store, table: string, runId: string, leaseMs = LEASE_MS): Promise<Lease | null> {
-  const { rows } = await translating(store, () =>
+  const { rows } = await inTransaction(store, { lockTimeoutMs: TAKE_TIMEOUT_MS }, (trx) =>
     sql<{ fence: number }>`
       insert into probity.lease as l (table_name, run_id, fence, expires_at)
-      values (${table}, ${runId}, 1, clock_timestamp() + ${leaseMs} * interval '1 millisecond')
+      select ${table}::text, ${runId}::text, 1, clock_timestamp() + ${leaseMs} * interval '1 millisecond'
+      where not exists (
+        select from probity.lease held
+        where held.table_name = ${table} and held.run_id <> ${runId} and held.expires_at >= clock_timestamp())
       on conflict (table_name) do update set
         run_id = excluded.run_id,
         fence = case when l.run_id = excluded.run_id then l.fence else l.fence + 1 end,
         expires_at = excluded.expires_at
       where l.run_id = excluded.run_id or l.expires_at < clock_timestamp()
-      returning l.fence`.execute(store.db),
+      returning l.fence`.execute(trx),
   );
   const [row] = rows;
   return row === undefined ? null : { table, runId, fence: row.fence };
@@ -44,12 +49,15 @@ export async function renewLease(store: Store, lease: Lease, leaseMs = LEASE_MS)
   if (rows.length === 0) throw fenced(store.name, lease.table);
 }
 
-/** Lets the next run have the table at once. */
+/**
+ * Lets the next run have the table at once. The new fence shuts out a worker of this run that was thought dead, and waits for
+ * the batch that it may be in: when this returns, nothing more happens under the lease.
+ */
 export async function releaseLease(store: Store, lease: Lease): Promise<void> {
   await translating(store, () =>
-    sql`update probity.lease set expires_at = '-infinity' where table_name = ${lease.table} and run_id = ${lease.runId} and fence = ${lease.fence}`.execute(
-      store.db,
-    ),
+    sql`
+      update probity.lease set fence = fence + 1, expires_at = '-infinity'
+      where table_name = ${lease.table} and run_id = ${lease.runId} and fence = ${lease.fence}`.execute(store.db),
   );
 }
 

@@ -37,6 +37,9 @@ export interface Step extends EvidenceRecord {
   readonly repeated: boolean;
 }
 
+// Between two statements of a step a worker only computes. One that is frozen there holds its locks and the lease: the server ends its session.
+const IDLE_TIMEOUT_MS = 30_000;
+
 /**
  * The one way in which an activity changes a store. The step's row is inserted first; it and the effect commit together
  * or not at all. Whoever repeats a step (a retry, a second worker, a worker that was thought dead) gets what was recorded.
@@ -49,7 +52,11 @@ export async function takeStep(
 ): Promise<Step> {
   const { runId, lane, seq, kind, lease } = request;
   await faults('before transaction');
-  const limits = { lockTimeoutMs: request.lockTimeoutMs, statementTimeoutMs: request.statementTimeoutMs };
+  const limits = {
+    lockTimeoutMs: request.lockTimeoutMs,
+    statementTimeoutMs: request.statementTimeoutMs,
+    settings: { idle_in_transaction_session_timeout: String(IDLE_TIMEOUT_MS) },
+  };
   const step = await inTransaction(store, limits, async (trx): Promise<Step> => {
     await durableCommit(trx);
     await holdLease(trx, store.name, lease);
