@@ -82,8 +82,8 @@ export type Verification =
  * without, the embedded key is used and only the file's inner agreement is shown.
  */
 export function verifyCertificate(file: CertificateFile, trusted: readonly KeyObject[]): Verification {
-  if (file.certificate.format !== CERTIFICATE_FORMAT) return { valid: false, reason: 'format', fault: null };
-  const embedded = createPublicKey(file.publicKey);
+  const embedded = isCertificateFile(file) ? embeddedKey(file) : null;
+  if (embedded === null) return { valid: false, reason: 'format', fault: null };
   if (keyId(embedded) !== file.certificate.keyId) return { valid: false, reason: 'signature', fault: null };
   const key = trusted.length === 0 ? embedded : trusted.find((candidate) => keyId(candidate) === file.certificate.keyId);
   if (key === undefined) return { valid: false, reason: 'untrusted key', fault: null };
@@ -93,4 +93,18 @@ export function verifyCertificate(file: CertificateFile, trusted: readonly KeyOb
   return fault === null
     ? { valid: true, records: file.records.length, keyId: file.certificate.keyId }
     : { valid: false, reason: 'records', fault };
+}
+
+/** What somebody hands in may be anything. */
+function isCertificateFile(file: Partial<CertificateFile>): boolean {
+  if (file.certificate?.format !== CERTIFICATE_FORMAT || !Array.isArray(file.certificate.heads) || !Array.isArray(file.records)) return false;
+  return typeof file.signature === 'string' && typeof file.publicKey === 'string' && file.records.every((record) => typeof record?.body === 'object');
+}
+
+function embeddedKey(file: CertificateFile): KeyObject | null {
+  try {
+    return createPublicKey(file.publicKey);
+  } catch {
+    return null;
+  }
 }
