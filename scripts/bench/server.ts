@@ -45,7 +45,12 @@ export async function startServices(parent: string | undefined, log: (line: stri
     stops.push(() => postgres.stop());
     const temporal = await startTemporal({ dir: join(folder, 'temporal'), namespace: 'probity-bench', log });
     stops.push(() => temporal.stop());
-    return { url: (database) => postgres.url(database), adminUrl: postgres.adminUrl, temporal: { address: temporal.address, namespace: temporal.namespace }, stop };
+    return {
+      url: (database) => postgres.url(database),
+      adminUrl: postgres.adminUrl,
+      temporal: { address: temporal.address, namespace: temporal.namespace },
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;
