@@ -58,6 +58,8 @@ interface LaneCursor {
   readonly unit: number;
   readonly at: Position | KeysetPosition | null;
   readonly blocks: number;
+  /** Rows given up so far in this pass. */
+  readonly failed: number;
 }
 
 // Long enough for a batch of the target's length on a struggling server; beyond it the batch is halved.
@@ -83,7 +85,7 @@ export async function runLane(work: LaneWork, control: LaneControl): Promise<Lan
 function cursorOf(last: Step | null, work: LaneWork): LaneCursor {
   const cursor = (last?.cursor ?? null) as LaneCursor | null;
   if (cursor !== null && cursor.table === work.tableIndex && cursor.pass === work.pass) return cursor;
-  return { table: work.tableIndex, pass: work.pass, unit: 0, at: null, blocks: FIRST_BLOCKS };
+  return { table: work.tableIndex, pass: work.pass, unit: 0, at: null, blocks: FIRST_BLOCKS, failed: 0 };
 }
 
 type Act = (
@@ -96,7 +98,6 @@ class Lane {
   #cursor: LaneCursor;
   #changed = 0;
   #steps = 0;
-  #failed = 0;
   #busy = 0;
   readonly #work: LaneWork;
   readonly #control: LaneControl;
@@ -139,13 +140,17 @@ class Lane {
     const blocks = await blockCount(target.store.db, unit.oid);
     // The end of a range that is known to hold a row that fails.
     let suspect: Position | null = null;
+    // Rows that fail often stand together: behind one the lane feels its way in strides that double, so that each costs a statement or two.
+    let stride = Infinity;
     for (;;) {
       const place = placeInStripe({ blocks, lane, lanes }, typeof this.#cursor.at === 'number' ? this.#cursor.at : 0);
       if (place === null) return true;
       if (this.#control.stop()) return false;
       const { from, stripeEnd } = place;
       const end: Position =
-        suspect === null ? Math.min(from + this.#pace.blocks * OFFSETS, stripeEnd) : Math.max(from + 1, halfWay(from, suspect));
+        suspect === null
+          ? Math.min(from + Math.min(this.#pace.blocks * OFFSETS, stride), stripeEnd)
+          : Math.max(from + 1, halfWay(from, suspect));
       const range = `${unit.table} ${tid(from)}–${tid(end)}`;
       const started = this.#control.now();
       const failure = await this.#attempt(unit, 'blocks', async (change, trx) => ({
@@ -154,7 +159,10 @@ class Lane {
         at: end,
       }));
       if (failure === null) {
-        if (suspect === null) this.#pace.learn(this.#lastChanged, (end - from) / OFFSETS, this.#control.now() - started);
+        if (suspect === null && stride >= this.#pace.blocks * OFFSETS) {
+          stride = Infinity;
+          this.#pace.learn(this.#lastChanged, (end - from) / OFFSETS, this.#control.now() - started);
+        } else if (suspect === null) stride *= 2;
         else if (end >= suspect) suspect = null;
         await this.#control.sleep(this.#pace.rest(this.#control.now() - started));
       } else if (await this.#worthWaiting(failure)) {
@@ -164,6 +172,7 @@ class Lane {
       } else {
         await this.#giveUp(unit, failure, range, end);
         suspect = null;
+        stride = 1;
       }
     }
   }
@@ -243,8 +252,8 @@ class Lane {
 
   /** Records one row that cannot be changed, and passes it. */
   async #giveUp(unit: Unit, failure: StoreError, range: string, at: Position): Promise<void> {
-    this.#failed += 1;
-    if (this.#failed > MAX_FAILED_ROWS) throw tooManyFailures(this.#work.target, failure);
+    if (this.#cursor.failed >= MAX_FAILED_ROWS) throw tooManyFailures(this.#work.target, failure);
+    this.#cursor = { ...this.#cursor, failed: this.#cursor.failed + 1 };
     const problem = await this.#attempt(unit, 'failed', () => Promise.resolve({ range, counts: { [`failed:${failure.code}`]: 1 }, at }));
     if (problem !== null) throw problem;
   }
