@@ -19,8 +19,8 @@ export async function explain(project: Project, options: ExplainOptions): Promis
   const id = findTable(project.manifest, options.table);
   const { store: name, table } = splitTableId(id);
   const store = project.stores.get(name);
-  if (project.manifest.tables[id]?.retention == null || store === undefined)
-    throw new Refused(`${id} has no retention rule: nothing would be taken`);
+  const rule = project.manifest.tables[id]?.retention ?? null;
+  if (rule === null || store === undefined) throw new Refused(`${id} has no retention rule: nothing would be taken`);
   const asOf = options.asOf ?? (await clockOf(project.home));
   const explanation = await planning(project, () => explainKept(store, project.manifest, table, asOf, options.limit));
   return { table: id, ...explanation };

@@ -1,5 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, type Client, type WorkflowHandle } from '@temporalio/client';
+import { ActivityFailure, ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import {
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowFailedError,
+  WorkflowNotFoundError,
+  type Client,
+  type WorkflowHandle,
+} from '@temporalio/client';
 import { sql } from 'kysely';
 import { readCertificate } from '../database/certificates.ts';
 import { listRuns, previousPlan, readPlan, readRun, type Run } from '../database/runs.ts';
@@ -13,7 +20,6 @@ import { isMigrated, requireHome } from './migrate.ts';
 import { planning } from './planning.ts';
 import type { Project } from './project.ts';
 
-export { isClosed } from '../domain/runs.ts';
 export type { Run } from '../database/runs.ts';
 export type { RetentionResult } from '../workflows/retention.types.ts';
 
@@ -84,6 +90,22 @@ export async function approve(client: Client, runId: string, planHash: string, a
 /** Waits for the end of a run. */
 export async function result(client: Client, runId: string): Promise<RetentionResult> {
   return handle(client, runId).result();
+}
+
+/** How a run ended, with why it could not go on where it failed. */
+export type Ending = RetentionResult | { readonly outcome: 'failed'; readonly kind: string; readonly message: string };
+
+/** Waits for the end of a run, however it ends. Throws only when Temporal is out of reach. */
+export async function ending(client: Client, runId: string): Promise<Ending> {
+  try {
+    return await result(client, runId);
+  } catch (error) {
+    if (!(error instanceof WorkflowFailedError)) throw error;
+    const cause = error.cause instanceof ActivityFailure ? error.cause.cause : error.cause;
+    if (error.cause instanceof CancelledFailure) return { outcome: 'failed', kind: 'cancelled', message: 'The run was cancelled before it had a plan' };
+    const kind = cause instanceof ApplicationFailure ? (cause.type ?? 'unexpected') : 'unexpected';
+    return { outcome: 'failed', kind, message: cause?.message ?? 'The run failed' };
+  }
 }
 
 /** What the workflow itself says; null when Temporal does not know the run (any more). */

@@ -14,8 +14,8 @@ export class TemporalOutOfReach extends Error {
 
 const CONNECT_TIMEOUT = '5 seconds';
 
-export async function connectTemporal(): Promise<TemporalClient> {
-  const { connectionOptions, namespace } = loadClientConnectConfig();
+export async function connectTemporal(env: NodeJS.ProcessEnv = process.env): Promise<TemporalClient> {
+  const { connectionOptions, namespace } = loadClientConnectConfig({ overrideEnvVars: definedIn(env) });
   const address = connectionOptions.address ?? 'localhost:7233';
   try {
     const connection = await Connection.connect({ ...connectionOptions, address, connectTimeout: CONNECT_TIMEOUT });
@@ -24,4 +24,8 @@ export async function connectTemporal(): Promise<TemporalClient> {
   } catch {
     throw new TemporalOutOfReach(`No Temporal answers at ${address}: start one, or set TEMPORAL_ADDRESS`);
   }
+}
+
+function definedIn(env: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));
 }

@@ -1,0 +1,40 @@
+import type { ReadStream } from 'node:tty';
+
+/** Where a command reads and writes. Nothing in the command touches the process itself. */
+export interface Io {
+  readonly env: NodeJS.ProcessEnv;
+  /** One line or more of what was asked for, without the last line break. */
+  readonly out: (text: string) => void;
+  /** What is said beside it. */
+  readonly err: (text: string) => void;
+  /** For bars that redraw themselves; used on a terminal only. */
+  readonly stream: NodeJS.WritableStream;
+  /** True when a person looks at the output. */
+  readonly terminal: boolean;
+  readonly colour: boolean;
+  /** Characters of a line; null where lines do not end. */
+  readonly width: number | null;
+  readonly input: () => Promise<string>;
+}
+
+/** The process's own streams. Colours only on a terminal, and not where NO_COLOR is set. */
+export function processIo(): Io {
+  const { env, stdout, stderr } = process;
+  const terminal = stdout.isTTY === true && env['TERM'] !== 'dumb';
+  return {
+    env,
+    out: (text) => void stdout.write(`${text}\n`),
+    err: (text) => void stderr.write(`${text}\n`),
+    stream: stdout,
+    terminal,
+    colour: terminal && (env['NO_COLOR'] ?? '') === '',
+    width: terminal ? stdout.columns : null,
+    input: () => readAll(process.stdin),
+  };
+}
+
+async function readAll(stream: ReadStream | NodeJS.ReadStream): Promise<string> {
+  let text = '';
+  for await (const chunk of stream.setEncoding('utf8')) text += String(chunk);
+  return text;
+}
