@@ -16,7 +16,7 @@ export interface RunContext {
   readonly plan: RetentionPlan;
 }
 
-/** Runs and plans never change once written: a worker reads each once. */
+/** Plans never change once approved: a worker reads each once. */
 export type RunCache = Map<string, RunContext>;
 const MAX_CACHED_RUNS = 32;
 
@@ -52,12 +52,18 @@ export async function tableContext(
   runId: string,
   index: number,
 ): Promise<TableContext> {
-  const context = await runContext(dependencies, cache, runId);
+  let context = await runContext(dependencies, cache, runId);
   const table = tablePlan(context, index);
   const store = dependencies.store(context.manifest, table.store);
-  const expected = context.run.incarnations[table.store];
-  if (expected === undefined || (await knownIncarnation(store)) !== expected) throw restored(store.name, table.table);
-  return { ...context, target: await openTarget(store, context.manifest, table, context.run.asOf), incarnation: expected };
+  const found = await knownIncarnation(store);
+  if (found === null) throw restored(store.name, table.table);
+  if (context.run.incarnations[table.store] !== found) {
+    // A person may have accepted the store meanwhile, through another worker.
+    cache.delete(runId);
+    context = await runContext(dependencies, cache, runId);
+    if (context.run.incarnations[table.store] !== found) throw restored(store.name, table.table);
+  }
+  return { ...context, target: await openTarget(store, context.manifest, table, context.run.asOf), incarnation: found };
 }
 
 /** Null when the store has no schema of ours, as after a restore from before it was migrated. */

@@ -3,7 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { issueCertificate } from '../database/certificates.ts';
 import { runRecords } from '../database/ledger.ts';
 import { releaseLease, renewLease, takeLease, LEASE_MS, type Lease } from '../database/lease.ts';
-import { approveRun, setRunState } from '../database/runs.ts';
+import { acceptIncarnations, approveRun, setRunState } from '../database/runs.ts';
 import { dropPartitions } from '../database/retention/drop.ts';
 import { runLane, type LaneResult, type LaneWork } from '../database/retention/lane.ts';
 import { recheckTable } from '../database/retention/recheck.ts';
@@ -16,12 +16,11 @@ import type { OpenedPlan } from '../domain/retention/opened.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { guarded, refusal } from './failures.ts';
 import { confirmRetention, openRetention, type OpenRequest } from './retention-open.ts';
-import { runContext, tableContext, tablePlan, type RunCache, type TableContext } from './retention-context.ts';
+import { knownIncarnation, runContext, tableContext, tablePlan, type RunCache, type TableContext } from './retention-context.ts';
 
 /** One call of `purgeLane` works this long at most, so that histories stay small and a pause is felt. Milliseconds. */
 const CALL_BUDGET_MS = 30_000;
-/** Signs of life to Temporal, and renewals of the lease every few of them. Milliseconds. */
-const BEAT_MS = 1_000;
+/** The lease outlives a few renewals that fail. Milliseconds. */
 const RENEW_MS = LEASE_MS / 6;
 
 export interface TableRequest {
@@ -29,6 +28,8 @@ export interface TableRequest {
   readonly index: number;
   readonly pass: number;
   readonly fence: number;
+  /** Steps of the lane (lane 0 where no lane is named) known to be committed; fewer in the ledger mean that the store was restored. */
+  readonly knownSteps: number;
 }
 
 export interface LaneRequest extends TableRequest {
@@ -36,7 +37,6 @@ export interface LaneRequest extends TableRequest {
   readonly lanes: number;
   /** Indexes of the plan's units to walk; null means all that are to be walked. */
   readonly units: readonly number[] | null;
-  readonly knownSteps: number;
 }
 
 export interface LaneReport extends LaneResult {
@@ -49,6 +49,9 @@ export interface RecheckReport {
   readonly units: readonly number[];
   readonly seq: number;
 }
+
+const RESTORED =
+  'a store was not what it was when the run began (restored, copied or failed over); a person let the run go on or cancelled it';
 
 export type RetentionActivities = ReturnType<typeof retentionActivities>;
 
@@ -85,10 +88,11 @@ export function retentionActivities(dependencies: ActivityDependencies) {
     guarded(async () => {
       const context = await tableContext(dependencies, cache, request.runId, request.index);
       const closedUntil = windowClosed(context);
-      const work = laneWork(context, { ...request, lane: 0, lanes: 1, units: null, knownSteps: 0 });
-      if (closedUntil === null) await whileLeased(work, () => dropPartitions(work, faults, () => Context.current().heartbeat()));
+      const work = laneWork(context, { ...request, lane: 0, lanes: 1, units: null });
+      if (closedUntil !== null) return { done: false, seq: request.knownSteps, changed: 0, steps: 0, closedUntil };
+      const { seq, changed, steps } = await whileLeased(work, () => dropPartitions(work, faults, () => Context.current().heartbeat()));
       await faults('before return');
-      return { done: closedUntil === null, seq: 0, changed: 0, steps: 0, closedUntil };
+      return { done: true, seq, changed, steps, closedUntil };
     });
 
   /** Walks one lane's share for a while. Everything it did is in the ledger, whether or not this call is heard of again. */
@@ -111,13 +115,13 @@ export function retentionActivities(dependencies: ActivityDependencies) {
   const recheck = (request: TableRequest): Promise<RecheckReport> =>
     guarded(async () => {
       const context = await tableContext(dependencies, cache, request.runId, request.index);
-      const work = laneWork(context, { ...request, lane: 0, lanes: 1, units: null, knownSteps: 0 });
+      const work = laneWork(context, { ...request, lane: 0, lanes: 1, units: null });
       const { remaining, units, seq } = await whileLeased(work, () => recheckTable(work, faults));
       if (remaining === 0) await releaseLease(context.target.store, work.lease);
       return { remaining, units: context.target.plan.units.flatMap((unit, index) => (units.includes(unit.oid) ? [index] : [])), seq };
     });
 
-  const releaseTable = (request: TableRequest): Promise<void> =>
+  const releaseTable = (request: { readonly runId: string; readonly index: number; readonly fence: number }): Promise<void> =>
     guarded(async () => {
       const context = await runContext(dependencies, cache, request.runId);
       const table = tablePlan(context, request.index);
@@ -133,6 +137,8 @@ export function retentionActivities(dependencies: ActivityDependencies) {
     readonly runId: string;
     readonly cancelled: boolean;
     readonly steps: Readonly<Record<string, number>>;
+    /** A store was not what it was, and a person let the run go on. */
+    readonly restored: boolean;
   }): Promise<{ readonly serial: number; readonly outcome: 'complete' | 'incomplete' | 'cancelled'; readonly changed: number }> =>
     guarded(async () => {
       const { run, manifest, plan } = await runContext(dependencies, cache, request.runId);
@@ -150,7 +156,6 @@ export function retentionActivities(dependencies: ActivityDependencies) {
         if (found < seq) throw refusal('restored', 'A ledger has lost steps that were committed; no certificate is issued');
       }
       const tables = tableOutcomes(plan, records);
-      const outcome = runOutcome(tables, request.cancelled);
       const content = {
         organisation: manifest.organisation,
         job: 'retention',
@@ -161,15 +166,32 @@ export function retentionActivities(dependencies: ActivityDependencies) {
         approvedBy: run.approvedBy,
         asOf: run.asOf.toISOString(),
         startedAt: run.openedAt.toISOString(),
-        outcome,
+        outcome: runOutcome(plan, records, tables, request.cancelled),
         tables,
-        statements: closingStatements(plan, records),
+        statements: [...closingStatements(plan, records), ...(request.restored ? [RESTORED] : [])],
         heads,
       };
       const { certificate } = await issueCertificate(home, content, records, dependencies.signingKey());
+      // Of the certificate that exists: an earlier attempt may have issued it before somebody cancelled.
+      const { outcome } = certificate;
       await setRunState(home.db, run.runId, outcome);
-      const changed = tables.reduce((sum, table) => sum + table.erased + table.masked, 0);
+      const changed = certificate.tables.reduce((sum, table) => sum + table.erased + table.masked, 0);
       return { serial: certificate.serial, outcome, changed };
+    });
+
+  /** A person has looked at the stores and lets the run go on with them as they are. */
+  const acceptStores = (request: { readonly runId: string }): Promise<void> =>
+    guarded(async () => {
+      const { run, manifest } = await runContext(dependencies, cache, request.runId);
+      const found: Record<string, string> = {};
+      for (const name of Object.keys(run.incarnations)) {
+        const store = dependencies.store(manifest, name);
+        const life = await knownIncarnation(store);
+        if (life === null) throw refusal('schema', `Store ${name} has no schema of ours: run \`probity migrate\``);
+        found[name] = life;
+      }
+      await acceptIncarnations(home.db, run.runId, found);
+      cache.delete(run.runId);
     });
 
   /** Null while the daily window is open. */
@@ -179,7 +201,19 @@ export function retentionActivities(dependencies: ActivityDependencies) {
     return state.open ? null : state.changesAt.toISOString();
   }
 
-  return { openRun, confirmPlan, recordState, recordApproval, beginTable, dropExpired, purgeLane, recheck, releaseTable, certify };
+  return {
+    openRun,
+    confirmPlan,
+    recordState,
+    recordApproval,
+    acceptStores,
+    beginTable,
+    dropExpired,
+    purgeLane,
+    recheck,
+    releaseTable,
+    certify,
+  };
 }
 
 function laneWork(context: TableContext, request: LaneRequest): LaneWork {
@@ -208,18 +242,15 @@ function unitOfPass(unit: Unit, index: number, request: LaneRequest): Unit {
   return { ...unit, strategy: { kind: 'blocks', because: 'rows were left' } };
 }
 
-/** Keeps the lease and the activity alive by the clock, whatever a single batch takes. */
+/** Keeps the lease alive by the clock, whatever a single batch takes. */
 async function whileLeased<T>(work: LaneWork, act: (lost: () => boolean) => Promise<T>): Promise<T> {
-  const context = Context.current();
   let failure: unknown = null;
-  const beats = setInterval(() => context.heartbeat(), BEAT_MS);
   const renewals = setInterval(() => {
     renewLease(work.target.store, work.lease).catch((error: unknown) => (failure = error));
   }, RENEW_MS);
   try {
     return await act(() => failure !== null);
   } finally {
-    clearInterval(beats);
     clearInterval(renewals);
   }
 }

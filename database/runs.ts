@@ -59,6 +59,17 @@ export async function setRunState(home: Kysely<unknown>, runId: string, state: R
     where run_id = ${runId} and closed_at is null`.execute(home);
 }
 
+/** What the stores are from now on, in the eyes of a run that a person lets go on. */
+export async function acceptIncarnations(
+  home: Kysely<unknown>,
+  runId: string,
+  incarnations: Readonly<Record<string, string>>,
+): Promise<void> {
+  await sql`update probity.run set incarnations = ${JSON.stringify(incarnations)} where run_id = ${runId} and closed_at is null`.execute(
+    home,
+  );
+}
+
 export async function approveRun(home: Kysely<unknown>, runId: string, actor: string): Promise<void> {
   await sql`update probity.run set approved_by = ${actor} where run_id = ${runId} and approved_by is null`.execute(home);
 }

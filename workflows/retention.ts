@@ -3,6 +3,7 @@ import {
   ApplicationFailure,
   CancellationScope,
   condition,
+  ContinueAsNew,
   continueAsNew,
   isCancellation,
   proxyActivities,
@@ -15,21 +16,26 @@ import { approveUpdate, pauseSignal, progressQuery, resumeSignal } from './messa
 import type { OpenedPlan, OpenedTable } from '../domain/retention/opened.ts';
 import type { Approval, RetentionInput, RetentionProgress, RetentionResult, RetentionStage, RetentionState } from './retention.types.ts';
 
+/** Every activity beats once a second; a worker that has not for this long is replaced. */
+const SIGN_OF_LIFE = '15 seconds';
+
 /** Reads and small writes: they end in seconds or not at all. */
 const brief = proxyActivities<RetentionActivities>({
   startToCloseTimeout: '2 minutes',
+  heartbeatTimeout: SIGN_OF_LIFE,
   retry: { initialInterval: '500 milliseconds', backoffCoefficient: 2, maximumInterval: '30 seconds' },
 });
-/** Counts and walks over tables of any size; a worker that stops beating is replaced. */
+/** Counts and walks over tables of any size. */
 const long = proxyActivities<RetentionActivities>({
   startToCloseTimeout: '24 hours',
-  heartbeatTimeout: '15 seconds',
+  heartbeatTimeout: SIGN_OF_LIFE,
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   retry: { initialInterval: '500 milliseconds', backoffCoefficient: 2, maximumInterval: '30 seconds' },
 });
-/** Plans count every table and do not beat. */
+/** Plans count every table. */
 const planning = proxyActivities<RetentionActivities>({
   startToCloseTimeout: '6 hours',
+  heartbeatTimeout: SIGN_OF_LIFE,
   retry: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '1 minute' },
 });
 
@@ -63,6 +69,24 @@ export async function retention(input: RetentionInput): Promise<RetentionResult>
   });
 
   try {
+    return await work();
+  } catch (error) {
+    if (error instanceof ContinueAsNew) throw error;
+    await CancellationScope.nonCancellable(() => brief.recordState({ runId, state: isCancellation(error) ? 'cancelled' : 'failed' }));
+    throw error;
+  }
+
+  async function work(): Promise<RetentionResult> {
+    try {
+      return await purge();
+    } catch (error) {
+      const current = state;
+      if (!isCancellation(error) || current === null) throw error;
+      return await CancellationScope.nonCancellable(() => close(current, true));
+    }
+  }
+
+  async function purge(): Promise<RetentionResult> {
     if (state === null) {
       const plan = await planning.openRun({ ...opening(input), runId, scheduledAt: scheduledAt() });
       if (plan.mode === 'observe') return result(plan, 'observed', 0, null);
@@ -72,17 +96,6 @@ export async function retention(input: RetentionInput): Promise<RetentionResult>
     stage = 'running';
     while (current.table < current.plan.tables.length) await workOn(current);
     return await close(current, false);
-  } catch (error) {
-    if (!isCancellation(error)) {
-      await CancellationScope.nonCancellable(() => brief.recordState({ runId, state: 'failed' }));
-      throw error;
-    }
-    const current = state;
-    if (current === null) {
-      await CancellationScope.nonCancellable(() => brief.recordState({ runId, state: 'cancelled' }));
-      throw error;
-    }
-    return await CancellationScope.nonCancellable(() => close(current, true));
   }
 
   function progress(): RetentionProgress {
@@ -129,10 +142,11 @@ export async function retention(input: RetentionInput): Promise<RetentionResult>
   async function workOn(current: RetentionState): Promise<void> {
     const table = current.plan.tables[current.table];
     if (table === undefined) return;
+    await whileAllowed();
+    // Behind the pause, which the next execution would not know of.
     if (workflowInfo().historyLength > MAX_HISTORY) {
       await continueAsNew<typeof retention>({ ...input, resume: current });
     }
-    await whileAllowed();
     try {
       round = new CancellationScope({ cancellable: true });
       await round.run(() => oneRound(current, table));
@@ -140,7 +154,12 @@ export async function retention(input: RetentionInput): Promise<RetentionResult>
       if (isCancellation(error) && paused) return;
       const kind = kindOf(error);
       if (kind === null) throw error;
-      if (kind === 'restored' || kind === 'permission') return park(kind);
+      if (kind === 'restored' || kind === 'permission') return park(current, kind);
+      // We were silent for too long and another run took the table: it is asked for again, behind that run.
+      if (kind === 'fenced') {
+        current.fence = null;
+        return;
+      }
       current.failed[current.table] = kind;
       await leave(current);
     } finally {
@@ -154,9 +173,11 @@ export async function retention(input: RetentionInput): Promise<RetentionResult>
       const { fence } = await brief.beginTable({ runId, index });
       current.fence = fence;
     }
+    const chain = `${table.store}/0`;
     const request = { runId, index, pass: current.pass, fence: current.fence };
     if (current.pass === 0 && table.drops && !current.lanesDone.includes(-1)) {
-      const dropped = await long.dropExpired(request);
+      const dropped = await long.dropExpired({ ...request, knownSteps: current.steps[chain] ?? 0 });
+      note(current, chain, dropped);
       if (!dropped.done) return waitFor(dropped.closedUntil);
       current.lanesDone = [...current.lanesDone, -1];
     }
@@ -174,16 +195,14 @@ export async function retention(input: RetentionInput): Promise<RetentionResult>
       );
       for (const [at, report] of reports.entries()) {
         const lane = open[at] ?? 0;
-        current.steps[`${table.store}/${lane}`] = report.seq;
-        current.changed[index] = (current.changed[index] ?? 0) + report.changed;
-        current.changedInPass += report.changed;
+        note(current, `${table.store}/${lane}`, report);
         if (report.done) current.lanesDone = [...current.lanesDone, lane];
       }
       if (reports.some((report) => !report.done))
         return waitFor(reports.find((report) => report.closedUntil !== null)?.closedUntil ?? null);
     }
-    const { remaining, units, seq } = await long.recheck(request);
-    current.steps[`${table.store}/0`] = seq;
+    const { remaining, units, seq } = await long.recheck({ ...request, knownSteps: current.steps[chain] ?? 0 });
+    current.steps[chain] = seq;
     const stuck = current.pass > 0 && current.changedInPass === 0;
     if (remaining === 0 || stuck || current.pass + 1 >= MAX_PASSES) {
       if (remaining > 0) current.failed[index] = 'rows';
@@ -191,6 +210,12 @@ export async function retention(input: RetentionInput): Promise<RetentionResult>
       return;
     }
     Object.assign(current, { pass: current.pass + 1, units, lanesDone: [], changedInPass: 0 });
+  }
+
+  function note(current: RetentionState, chain: string, report: LaneReport): void {
+    current.steps[chain] = report.seq;
+    current.changed[current.table] = (current.changed[current.table] ?? 0) + report.changed;
+    current.changedInPass += report.changed;
   }
 
   /** All lanes end before anything else is decided; one that fails stops the others at their next batch. */
@@ -213,9 +238,16 @@ export async function retention(input: RetentionInput): Promise<RetentionResult>
   async function leave(current: RetentionState): Promise<void> {
     const { fence, table } = current;
     if (fence !== null && current.failed[table] !== undefined) {
-      await brief.releaseTable({ runId, index: table, pass: current.pass, fence });
+      await giveBack(table, fence);
     }
     Object.assign(current, { table: table + 1, pass: 0, fence: null, units: null, lanesDone: [], changedInPass: 0 });
+  }
+
+  /** A lease that cannot be given back runs out. */
+  async function giveBack(index: number, fence: number): Promise<void> {
+    await brief.releaseTable({ runId, index, fence }).catch((error: unknown) => {
+      if (isCancellation(error)) throw error;
+    });
   }
 
   async function waitFor(opensAt: string | null): Promise<void> {
@@ -236,30 +268,40 @@ export async function retention(input: RetentionInput): Promise<RetentionResult>
     await brief.recordState({ runId, state: 'running' });
   }
 
-  /** The store is not what it was: nothing goes on before a person has looked. */
-  async function park(kind: string): Promise<void> {
+  /** The store is not what it was: nothing goes on before a person has looked. Whoever resumes accepts what the ledgers say now. */
+  async function park(current: RetentionState, kind: string): Promise<void> {
     stage = 'parked';
     until = kind;
     paused = true;
     await brief.recordState({ runId, state: 'parked' }).catch(() => undefined);
     await condition(() => !paused);
+    if (kind === 'restored') {
+      Object.assign(current, { steps: {}, restored: true });
+      // If that is impossible the next activity says why, and the run parks again.
+      await brief.acceptStores({ runId }).catch((error: unknown) => {
+        if (isCancellation(error)) throw error;
+      });
+    }
     stage = 'running';
     until = null;
+    await brief.recordState({ runId, state: 'running' });
   }
 
   async function close(current: RetentionState, cancelled: boolean): Promise<RetentionResult> {
     stage = 'closing';
-    if (cancelled && current.fence !== null) {
-      await brief.releaseTable({ runId, index: current.table, pass: current.pass, fence: current.fence }).catch(() => undefined);
-    }
+    if (cancelled && current.fence !== null) await giveBack(current.table, current.fence);
     for (;;) {
       try {
-        const { serial, outcome, changed } = await brief.certify({ runId, cancelled, steps: current.steps });
+        const { steps, restored } = current;
+        const { serial, outcome, changed } = await brief.certify({ runId, cancelled, steps, restored });
         stage = 'closed';
         return result(current.plan, outcome, changed, serial);
       } catch (error) {
         if (kindOf(error) !== 'restored') throw error;
-        await park('restored');
+        // Whoever cancels has looked; the certificate tells from the ledgers what there is to tell.
+        if (!cancelled) await park(current, 'restored');
+        else if (current.restored) throw error;
+        else Object.assign(current, { steps: {}, restored: true });
       }
     }
   }
@@ -287,6 +329,7 @@ function begin(plan: OpenedPlan, approvedBy: string | null): RetentionState {
     changed: {},
     changedInPass: 0,
     failed: {},
+    restored: false,
   };
 }
 

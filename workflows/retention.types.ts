@@ -30,6 +30,8 @@ export interface RetentionState {
   changedInPass: number;
   /** Tables that ended in an error: index and kind. */
   failed: Record<string, string>;
+  /** A store was not what it was, and a person let the run go on. */
+  restored: boolean;
 }
 
 export type RetentionStage =

@@ -3,11 +3,11 @@ import type { Unit } from '../../domain/retention/plan.ts';
 import { StoreError, translating } from '../errors.ts';
 import type { Faults } from '../faults.ts';
 import { tableRef } from '../identifiers.ts';
-import { lastStep, takeStep, type Step, type StepEffect, type StepRequest } from '../ledger.ts';
+import { lastStep, restored, takeStep, type Step, type StepEffect, type StepRequest } from '../ledger.ts';
 import type { Store } from '../store.ts';
 import type { ActiveHolds } from '../holds.ts';
 import { ROW, takes } from './change.ts';
-import type { LaneWork } from './lane.ts';
+import type { LaneResult, LaneWork } from './lane.ts';
 import { targetChange } from './target.ts';
 
 // DETACH waits for every transaction that has used the table: longer, and readers that arrive later queue behind it.
@@ -23,17 +23,25 @@ type Attachment = 'attached' | 'pending' | 'detached' | 'gone';
  * Drops the wholly expired partitions of a table, one by one. DDL of this kind cannot share the step's transaction, so each begins
  * with a recorded intent; whoever comes after a kill reads the partition's state from the catalog and goes on from there.
  */
-export async function dropPartitions(work: LaneWork, faults: Faults, beat: () => void): Promise<void> {
+export async function dropPartitions(work: LaneWork, faults: Faults, beat: () => void): Promise<LaneResult> {
+  const { store, plan } = work.target;
+  const before = (await lastStep(store.db, work.runId, 0))?.body.seq ?? 0;
+  if (before < work.knownSteps) throw restored(store.name, plan.table);
+  let changed = 0;
   for (const unit of work.units.filter((candidate) => candidate.strategy.kind === 'drop')) {
     beat();
-    await dropPartition(work, unit, faults);
+    changed += await dropPartition(work, unit, faults);
+    await faults('before heartbeat');
   }
+  const seq = (await lastStep(store.db, work.runId, 0))?.body.seq ?? 0;
+  return { done: true, seq, changed, steps: seq - before };
 }
 
-async function dropPartition(work: LaneWork, unit: Unit, faults: Faults): Promise<void> {
+/** Returns the rows that went. */
+async function dropPartition(work: LaneWork, unit: Unit, faults: Faults): Promise<number> {
   const { store, plan } = work.target;
   const done = await recorded(store.db, work.runId, unit);
-  if (done.dropped) return;
+  if (done.dropped) return 0;
   let state = await attachment(store.db, unit.oid);
   if (state === 'gone' || (state === 'detached' && done.bound === null)) throw vanished(store, unit);
   let bound = done.bound;
@@ -47,7 +55,8 @@ async function dropPartition(work: LaneWork, unit: Unit, faults: Faults): Promis
     state = await attachment(store.db, unit.oid);
   }
   if (state === 'pending') await detach(store, plan.table, unit, 'finalize');
-  await record(work, 'drop', faults, (trx, holds) => dropOrReattach(trx, work, holds, unit, bound));
+  const step = await record(work, 'drop', faults, (trx, holds) => dropOrReattach(trx, work, holds, unit, bound));
+  return step.body.counts['erased'] ?? 0;
 }
 
 /** Under an exclusive lock: every row is still to go, and the partition goes; otherwise it returns to its table. */

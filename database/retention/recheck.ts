@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Faults } from '../faults.ts';
 import { activeHolds } from '../holds.ts';
-import { lastStep, takeStep } from '../ledger.ts';
+import { lastStep, restored, takeStep } from '../ledger.ts';
 import { inTransaction } from '../store.ts';
 import { countOutcomes, keptByReason } from './count.ts';
 import type { LaneWork } from './lane.ts';
@@ -36,6 +36,7 @@ export async function recheckTable(work: LaneWork, faults: Faults): Promise<Rech
   const remaining = taken.reduce((sum, count) => sum + count.rows, 0);
   const kept = Object.fromEntries(Object.entries(keptByReason(counted.counts)).map(([reason, rows]) => [`kept:${reason}`, rows]));
   const last = await lastStep(store.db, runId, 0);
+  if ((last?.body.seq ?? 0) < work.knownSteps) throw restored(store.name, plan.table);
   const step = await takeStep(
     store,
     {

@@ -4,16 +4,16 @@ import { ruleText, type RetentionPlan, type TablePlan } from './plan.ts';
 
 /** What became of each table of a plan, told from the evidence alone. */
 export function tableOutcomes(plan: RetentionPlan, records: readonly EvidenceRecord[]): TableOutcome[] {
-  return plan.tables.map((table) =>
-    tableOutcome(
-      table,
-      records.filter(({ body }) => body.store === table.store && body.table === table.table),
-    ),
-  );
+  return plan.tables.map((table) => tableOutcome(table, recordsOf(table, records)));
+}
+
+function recordsOf(table: TablePlan, records: readonly EvidenceRecord[]): EvidenceRecord[] {
+  return records.filter(({ body }) => body.store === table.store && body.table === table.table);
 }
 
 function tableOutcome(table: TablePlan, records: readonly EvidenceRecord[]): TableOutcome {
-  const closing = records.filter(({ body }) => body.kind === 'recheck').at(-1)?.body ?? null;
+  const { closing, since } = closingOf(records);
+  const changed = (some: readonly EvidenceRecord[]): number => sum(some, 'erased') + sum(some, 'masked');
   return {
     table: `${table.store}.${table.table}`,
     rule: ruleText(table.rule),
@@ -21,11 +21,18 @@ function tableOutcome(table: TablePlan, records: readonly EvidenceRecord[]): Tab
     planned: table.rows,
     erased: sum(records, 'erased'),
     masked: sum(records, 'masked'),
-    // What no recheck has seen go is not erased: without a closing statement the planned rows stand as failed.
-    failed: closing === null ? table.rows : (closing.counts['remaining'] ?? 0),
+    // What was neither changed nor seen by a recheck is unexplained, and stands as failed.
+    failed:
+      closing === null ? Math.max(0, table.rows - changed(records)) : Math.max(0, (closing.counts['remaining'] ?? 0) - changed(since)),
     kept: closing === null ? table.kept : withPrefix(closing.counts, 'kept:'),
     along: { ...alongCounts(records) },
   };
+}
+
+/** The last look at the whole table, and what was changed after it: something only where a run was stopped in the middle of a later pass. */
+function closingOf(records: readonly EvidenceRecord[]): { closing: EvidenceRecord['body'] | null; since: readonly EvidenceRecord[] } {
+  const closing = records.filter(({ body }) => body.kind === 'recheck').at(-1)?.body ?? null;
+  return { closing, since: closing === null ? records : records.filter(({ body }) => body.pass > closing.pass) };
 }
 
 function sum(records: readonly EvidenceRecord[], outcome: string): number {
@@ -43,19 +50,26 @@ function alongCounts(records: readonly EvidenceRecord[]): Record<string, number>
 }
 
 /** `complete` only when every table has its closing statement and nothing failed. */
-export function runOutcome(outcomes: readonly TableOutcome[], cancelled: boolean): 'complete' | 'incomplete' | 'cancelled' {
+export function runOutcome(
+  plan: RetentionPlan,
+  records: readonly EvidenceRecord[],
+  outcomes: readonly TableOutcome[],
+  cancelled: boolean,
+): 'complete' | 'incomplete' | 'cancelled' {
   if (cancelled) return 'cancelled';
-  return outcomes.every((outcome) => outcome.failed === 0) ? 'complete' : 'incomplete';
+  const closed = plan.tables.every((table) => {
+    const { closing, since } = closingOf(recordsOf(table, records));
+    return closing !== null && since.length === 0;
+  });
+  return closed && outcomes.every((outcome) => outcome.failed === 0) ? 'complete' : 'incomplete';
 }
 
 /** The closing statements, one a table: what a reader may hold us to. */
 export function closingStatements(plan: RetentionPlan, records: readonly EvidenceRecord[]): string[] {
   return plan.tables.map((table) => {
-    const closing = records
-      .filter(({ body }) => body.store === table.store && body.table === table.table && body.kind === 'recheck')
-      .at(-1)?.body;
+    const { closing, since } = closingOf(recordsOf(table, records));
     const name = `${table.store}.${table.table}`;
-    if (closing === undefined) return `${name}: no closing statement was made`;
+    if (closing === null || since.length > 0) return `${name}: no closing statement was made`;
     const kept = Object.values(withPrefix(closing.counts, 'kept:')).reduce((total, rows) => total + rows, 0);
     const remaining = closing.counts['remaining'] ?? 0;
     const but = remaining === 0 ? `but the ${kept} listed as kept` : `but ${remaining} that failed and the ${kept} listed as kept`;
