@@ -1,5 +1,6 @@
 import { sql, type RawBuilder } from 'kysely';
 import type { CatalogColumn } from '../../domain/catalog.ts';
+import { localDate, localTimestamp } from '../../domain/time.ts';
 import type { RetentionRule } from '../../manifest/model.ts';
 
 export type Condition = RawBuilder<boolean>;
@@ -21,10 +22,10 @@ export function unreadable(column: CatalogColumn, reading: TimeReading): boolean
  * only when the whole day does.
  */
 export function cutFor(column: CatalogColumn, cut: Date, { zone, zoneless }: TimeReading): RawBuilder<unknown> {
-  const instant = sql`${cut.toISOString()}::timestamptz`;
-  if (column.baseType === 'date') return sql`(${instant} at time zone ${zone})::date`;
-  if (column.baseType === 'timestamp') return sql`(${instant} at time zone ${zoneless === 'utc' ? 'UTC' : zone})`;
-  return instant;
+  if (column.baseType === 'date') return sql`${localDate(cut, zone)}::date`;
+  // Not `at time zone`: where the clocks go back it would take times early that they show a second time after the cut.
+  if (column.baseType === 'timestamp') return sql`${localTimestamp(cut, zoneless === 'utc' ? 'UTC' : zone)}::timestamp`;
+  return sql`${cut.toISOString()}::timestamptz`;
 }
 
 /** A finite time before the cut; false, never null, for anything else. */
