@@ -8,6 +8,7 @@ import type { Store } from '../store.ts';
 import type { ActiveHolds } from '../holds.ts';
 import { ROW, takes } from './change.ts';
 import type { LaneResult, LaneWork } from './lane.ts';
+import { all, holdReasons } from './protection.ts';
 import { targetChange } from './target.ts';
 
 // DETACH waits for every transaction that has used the table: longer, and readers that arrive later queue behind it.
@@ -62,9 +63,12 @@ async function dropPartition(work: LaneWork, unit: Unit, faults: Faults): Promis
 /** Under an exclusive lock: every row is still to go, and the partition goes; otherwise it returns to its table. */
 async function dropOrReattach(trx: Kysely<unknown>, work: LaneWork, holds: ActiveHolds, unit: Unit, bound: string): Promise<StepEffect> {
   const change = targetChange(work.target, holds, unit);
+  // A hold may name the partition, which is no part of its table any more.
+  const held = holdReasons(unit.table, ROW, { tables: holds.tables, subjects: [] }, [], work.target.catalog);
+  const goes = all([takes(change), ...held.map((reason) => sql<boolean>`not ${reason.condition}`)]);
   await sql`lock table ${tableRef(unit.table)} in access exclusive mode`.execute(trx);
   const { rows } = await sql<{ going: number; staying: number }>`
-    select count(*) filter (where ${takes(change)}) as going, count(*) filter (where (${takes(change)}) is not true) as staying
+    select count(*) filter (where ${goes}) as going, count(*) filter (where (${goes}) is not true) as staying
     from ${tableRef(unit.table)} as ${sql.id(ROW)}`.execute(trx);
   const { going = 0, staying = 0 } = rows[0] ?? {};
   const cursor = { unit: unit.table };

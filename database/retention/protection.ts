@@ -5,6 +5,7 @@ import type { Condition as HoldCondition, TableHold } from '../../domain/retenti
 import { ACTIVE, type ActiveHolds } from '../holds.ts';
 import { ident, tableRef } from '../identifiers.ts';
 import type { Condition } from './times.ts';
+import { leaves } from './units.ts';
 
 /** Why a row stays, as a condition on it and the text that names the reason. */
 export interface Reason {
@@ -37,11 +38,28 @@ export function joins(edge: Edge, child: string, parent: string): Condition {
 /** The holds that protect rows of `table`: those by table, and those of subjects to whom a path leads. */
 export function holdReasons(table: string, alias: string, holds: ActiveHolds, paths: readonly SubjectPath[], catalog: Catalog): Reason[] {
   const byTable = holds.tables.flatMap((hold) => {
-    if (hold.scope.kind !== 'table' || hold.scope.table !== table) return [];
-    return [{ condition: matches(hold.scope, alias, catalog.tables[table]), label: sql<string>`${`hold:${hold.id}`}::text` }];
+    if (hold.scope.kind !== 'table') return [];
+    const where = partOf(catalog, hold.scope.table, table, alias);
+    if (where === null) return [];
+    return [
+      { condition: all([...where, matches(hold.scope, alias, catalog.tables[table])]), label: sql<string>`${`hold:${hold.id}`}::text` },
+    ];
   });
   const bySubject = paths.filter((path) => holds.subjects.includes(path.subject)).map((path) => subjectReason(path, alias));
   return [...byTable, ...bySubject];
+}
+
+/** Which rows of `table` stand in `held` too: all, those of some partitions, or none (null). */
+function partOf(catalog: Catalog, held: string, table: string, alias: string): Condition[] | null {
+  if (held === table || isPartitionOf(catalog, table, held)) return [];
+  if (!isPartitionOf(catalog, held, table)) return null;
+  const oids = leaves(catalog, held).map((leaf) => String(leaf.oid));
+  return [sql<boolean>`${ident(alias, 'tableoid')} = any(${oids}::oid[])`];
+}
+
+function isPartitionOf(catalog: Catalog, table: string, ancestor: string): boolean {
+  const parent = catalog.tables[table]?.partitionOf ?? null;
+  return parent !== null && (parent === ancestor || isPartitionOf(catalog, parent, ancestor));
 }
 
 /** Rows that a hold by table names. Values are compared in the column's own type. */
