@@ -9,6 +9,7 @@ import { schemaState } from '../migrate.ts';
 import { inTransaction, type Store } from '../store.ts';
 import { ROW, type Change } from './change.ts';
 import { countOutcomes, keptByReason } from './count.ts';
+import { purgeOrder } from './planner.ts';
 import { compileRule, type Scope } from './predicates.ts';
 import { any } from './protection.ts';
 
@@ -40,7 +41,9 @@ export async function explainKept(store: Store, manifest: Manifest, table: strin
   if (rule === null || rule === undefined || found === undefined)
     throw new Error(`${store.name}.${table} has no rule or is not in the database`);
   const holds = (await schemaState(store, false)) === 'missing' ? NO_HOLDS : await activeHolds(store.db);
-  const scope: Scope = { store: store.name, manifest, catalog, edges: storeEdges(catalog, manifest), holds, asOf, forecast: true };
+  const edges = storeEdges(catalog, manifest);
+  const order = purgeOrder(edges, manifest, store.name, null);
+  const scope: Scope = { store: store.name, manifest, catalog, edges, holds, asOf, earlier: order.slice(0, order.indexOf(table)) };
   const predicates = compileRule(scope, table, ROW);
   const change: Change = { scope, table, unit: table, unitOid: found.oid, action: rule.then, predicates };
   const reasons = [...predicates.odd, ...predicates.protectedBy];

@@ -36,16 +36,15 @@ export async function planRetention(request: PlanRequest): Promise<RetentionPlan
   const { manifest, only } = request;
   const tables: TablePlan[] = [];
   for (const name of Object.keys(manifest.stores).sort()) {
-    const ruled = ruledTables(manifest, name).filter((table) => only === null || only.includes(`${name}.${table}`));
     const store = request.stores.get(name);
-    if (ruled.length === 0 || store === undefined) continue;
+    if (store === undefined || ruled(manifest, name, only).length === 0) continue;
     const catalog = await readCatalog(store);
     const edges = storeEdges(catalog, manifest);
     const holds = (await schemaState(store, false)) === 'missing' ? NO_HOLDS : await activeHolds(store.db);
-    const ordered = orderTables(ruled, mustPrecede(ruled, edges, manifest, name));
+    const ordered = purgeOrder(edges, manifest, name, only);
     for (const [index, table] of ordered.entries()) {
       request.progress?.(`${name}.${table}`, index, ordered.length);
-      tables.push(await planTable(request, store, catalog, edges, holds, table));
+      tables.push(await planTable(request, store, catalog, edges, holds, table, ordered.slice(0, index)));
     }
   }
   return {
@@ -57,6 +56,16 @@ export async function planRetention(request: PlanRequest): Promise<RetentionPlan
     timezone: manifest.timezone,
     tables,
   };
+}
+
+function ruled(manifest: Manifest, store: string, only: readonly string[] | null): string[] {
+  return ruledTables(manifest, store).filter((table) => only === null || only.includes(`${store}.${table}`));
+}
+
+/** A store's tables in the order in which a run purges them; `only` as in `PlanRequest`. */
+export function purgeOrder(edges: readonly Edge[], manifest: Manifest, store: string, only: readonly string[] | null): string[] {
+  const tables = ruled(manifest, store, only);
+  return orderTables(tables, mustPrecede(tables, edges, manifest, store));
 }
 
 /** Referencing tables go first, except where the referenced table's age is read from them. */
@@ -84,13 +93,14 @@ async function planTable(
   edges: readonly Edge[],
   holds: ActiveHolds,
   table: string,
+  earlier: readonly string[],
 ): Promise<TablePlan> {
   const { manifest, asOf } = request;
   const rule = manifest.tables[`${store.name}.${table}`]?.retention;
   const found = catalog.tables[table];
   if (rule === null || rule === undefined || found === undefined)
     throw new Error(`${store.name}.${table} is not in the database: run the check`);
-  const scope: Scope = { store: store.name, manifest, catalog, edges, holds, asOf, forecast: true };
+  const scope: Scope = { store: store.name, manifest, catalog, edges, holds, asOf, earlier };
   const predicates = compileRule(scope, table, 't');
   const change: Change = { scope, table, unit: table, unitOid: found.oid, action: rule.then, predicates };
   const next = compileRule(scope, table, 't', cutOff(new Date(asOf.getTime() + HORIZON_DAYS * DAY_MS), rule.keep, manifest.timezone));

@@ -1,6 +1,14 @@
 import { sql, type RawBuilder } from 'kysely';
 import type { Catalog, CatalogColumn } from '../../domain/catalog.ts';
-import { deletionTree, splitTableId, subjectPaths, type DeletionEdge, type DeletionNode, type Edge } from '../../domain/retention/graph.ts';
+import {
+  childActions,
+  deletionTree,
+  splitTableId,
+  subjectPaths,
+  type DeletionEdge,
+  type DeletionNode,
+  type Edge,
+} from '../../domain/retention/graph.ts';
 import { cutOff, floorCutOff } from '../../domain/time.ts';
 import type { Manifest, RetentionRule } from '../../manifest/model.ts';
 import type { ActiveHolds } from '../holds.ts';
@@ -16,8 +24,8 @@ export interface Scope {
   readonly edges: readonly Edge[];
   readonly holds: ActiveHolds;
   readonly asOf: Date;
-  /** True in plans: rows of other tables that their own rules take earlier in the same run do not stand in the way. */
-  readonly forecast: boolean;
+  /** In plans, the tables purged before this one in the same run: rows that their own rules take do not stand in the way. */
+  readonly earlier: readonly string[];
 }
 
 export interface RulePredicates {
@@ -36,7 +44,7 @@ export function compileRule(scope: Scope, table: string, alias: string, cutDate?
   const rule = scope.manifest.tables[`${scope.store}.${table}`]?.retention;
   if (rule === null || rule === undefined) throw new Error(`There is no retention rule for ${table}`);
   const cut = cutDate ?? cutOff(scope.asOf, rule.keep, scope.manifest.timezone);
-  const tree = deletionTree(table, scope.edges, rule.then.kind === 'mask' ? {} : rule.children);
+  const tree = deletionTree(table, scope.edges, childActions(rule, scope.store));
   const time =
     'column' in rule.after ? ownTime(scope, table, alias, rule, rule.after.column, cut) : lastActivity(scope, table, alias, rule, cut);
   const protectedBy = [
@@ -152,7 +160,7 @@ function blockingChild(
     (ancestor) =>
       sql<boolean>`(${ident(child)}.tableoid, ${ident(child)}.ctid) is distinct from (${ident(ancestor.alias)}.tableoid, ${ident(ancestor.alias)}.ctid)`,
   );
-  const staying = scope.forecast && others.length === 0 ? goesByItsOwnRule(scope, edge.from, child) : null;
+  const staying = others.length === 0 ? goesByItsOwnRule(scope, edge.from, child) : null;
   const conditions = [...notItself, ...(staying === null ? [] : [sql<boolean>`(${staying} is not true)`])];
   return conditions.length === 0 ? sql<boolean>`true` : sql<boolean>`(${sql.join(conditions, sql` and `)})`;
 }
@@ -160,8 +168,9 @@ function blockingChild(
 /** True of rows that their own rule deletes earlier in the same run; null when it deletes none. */
 function goesByItsOwnRule(scope: Scope, table: string, alias: string): Condition | null {
   const rule = scope.manifest.tables[`${scope.store}.${table}`]?.retention;
-  if (rule === null || rule === undefined || rule.then.kind === 'mask' || 'lastOf' in rule.after) return null;
-  const compiled = compileRule({ ...scope, forecast: false }, table, alias);
+  const turn = scope.earlier.indexOf(table);
+  if (turn < 0 || rule === null || rule === undefined || rule.then.kind === 'mask' || 'lastOf' in rule.after) return null;
+  const compiled = compileRule({ ...scope, earlier: scope.earlier.slice(0, turn) }, table, alias);
   return sql<boolean>`(${compiled.expired} and not ${any(compiled.protectedBy.map((reason) => reason.condition))})`;
 }
 

@@ -1,7 +1,7 @@
 import type { Catalog } from '../../domain/catalog.ts';
 import { canonicalHash } from '../../domain/canonical.ts';
 import { schemaFingerprint } from '../../domain/fingerprint.ts';
-import { deletionTree, storeEdges, treeTables, type Edge } from '../../domain/retention/graph.ts';
+import { childActions, deletionTree, storeEdges, treeTables, type Edge } from '../../domain/retention/graph.ts';
 import type { TablePlan } from '../../domain/retention/plan.ts';
 import type { Manifest } from '../../manifest/model.ts';
 import { readCatalog } from '../catalog.ts';
@@ -36,7 +36,7 @@ export async function openTarget(store: Store, manifest: Manifest, plan: TablePl
 /** Of the table and of every table that its rule deletes from or detaches, with who references them. */
 export function tableFingerprint(catalog: Catalog, edges: readonly Edge[], manifest: Manifest, table: string): string {
   const rule = manifest.tables[`${catalog.store}.${table}`]?.retention;
-  const tree = deletionTree(table, edges, rule?.children ?? {});
+  const tree = deletionTree(table, edges, rule == null ? {} : childActions(rule, catalog.store));
   const tables = treeTables(tree);
   const parts = tables.map((name) => {
     const found = catalog.tables[name];
@@ -52,7 +52,7 @@ export function tableFingerprint(catalog: Catalog, edges: readonly Edge[], manif
 /** The target's rule, compiled under the holds that are in force now, for one of its physical tables. */
 export function targetChange(target: Target, holds: ActiveHolds, unit: { readonly table: string; readonly oid: number }): Change {
   const { store, manifest, catalog, edges, asOf, plan } = target;
-  const scope: Scope = { store: store.name, manifest, catalog, edges, holds, asOf, forecast: false };
+  const scope: Scope = { store: store.name, manifest, catalog, edges, holds, asOf, earlier: [] };
   // A unit must be spellable before it enters a statement.
   tableRef(unit.table);
   const predicates = compileRule(scope, plan.table, 't', new Date(plan.cutOff));

@@ -1,5 +1,6 @@
 import type { Catalog, ForeignKey } from '../catalog.ts';
-import type { ChildAction, Manifest, Reference } from '../../manifest/model.ts';
+import { inStore, storeOf } from '../../manifest/ids.ts';
+import type { ChildAction, Manifest, Reference, RetentionRule } from '../../manifest/model.ts';
 
 /** One way in which rows of `from` point at rows of `to`, inside one store. Tables are `schema.table`. */
 export interface Edge {
@@ -100,6 +101,13 @@ export interface DeletionEdge {
   readonly action: ChildAction;
   /** For `delete`: what goes with the child. Null otherwise. */
   readonly child: DeletionNode | null;
+}
+
+/** What a rule says about referencing tables, by `schema.table` of its own store. A mask deletes nothing, so nothing goes with it. */
+export function childActions(rule: RetentionRule, store: string): Record<string, ChildAction> {
+  if (rule.then.kind === 'mask') return {};
+  const named = Object.entries(rule.children).filter(([id]) => storeOf(id) === store);
+  return Object.fromEntries(named.map(([id, action]) => [inStore(id), action]));
 }
 
 /**
