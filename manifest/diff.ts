@@ -1,3 +1,4 @@
+import canonicalize from 'canonicalize';
 import type { Manifest } from './model.ts';
 
 /** One value that differs between two manifests; `null` for a side that has none. */
@@ -14,7 +15,8 @@ export function diffManifests(before: Manifest | null, after: Manifest): Differe
 }
 
 function differences(path: readonly string[], before: unknown, after: unknown): Difference[] {
-  if (JSON.stringify(before) === JSON.stringify(after)) return [];
+  // Stored manifests come back with their keys in another order.
+  if (canonicalize(before) === canonicalize(after)) return [];
   if (!isRecord(before) || !isRecord(after)) return [{ path: path.join('.'), before: text(before), after: text(after) }];
   const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])];
   return keys.flatMap((key) => differences([...path, key], before[key], after[key]));
@@ -26,5 +28,5 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
 
 function text(value: unknown): string | null {
   if (value === undefined) return null;
-  return typeof value === 'string' ? value : JSON.stringify(value);
+  return typeof value === 'string' ? value : (canonicalize(value) ?? null);
 }

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { apply, type Applied } from '../../client/versions.ts';
 import type { Context } from '../context.ts';
 import { examples } from '../help.ts';
-import { problemLines } from '../problems.ts';
+import { tally } from '../problems.ts';
 import { textTable } from '../table.ts';
 
 export function applyCommand(context: Context): Command {
@@ -15,7 +15,7 @@ export function applyCommand(context: Context): Command {
       await context.withProject(command, async (project, { actor, json }) => {
         const applied = await apply(project, { env: io.env, actor, enforce: enforce ?? false });
         if (json) return io.out(JSON.stringify(asJson(applied), null, 2));
-        for (const line of problemLines(applied.warnings, context.colours)) io.err(line);
+        if (applied.warnings.length > 0) io.err(`${tally(applied.warnings)}: probity check tells them`);
         io.out(text(applied, context));
       });
     });
