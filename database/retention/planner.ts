@@ -68,7 +68,10 @@ export function purgeOrder(edges: readonly Edge[], manifest: Manifest, store: st
   return orderTables(tables, mustPrecede(tables, edges, manifest, store));
 }
 
-/** Referencing tables go first, except where the referenced table's age is read from them. */
+/**
+ * Referencing tables go first, except where the referenced table's age is read from them. Rows that merely let go of what
+ * they reference need no turn before it, and must not hide that another order is needed elsewhere in a cycle.
+ */
 function mustPrecede(tables: readonly string[], edges: readonly Edge[], manifest: Manifest, store: string): Map<string, Set<string>> {
   const before = new Map<string, Set<string>>();
   const add = (earlier: string, later: string): void => {
@@ -81,7 +84,7 @@ function mustPrecede(tables: readonly string[], edges: readonly Edge[], manifest
   for (const edge of edges) {
     if (edge.from === edge.to || !tables.includes(edge.from) || !tables.includes(edge.to)) continue;
     if (readsAgeOf(edge.to, edge.from)) add(edge.to, edge.from);
-    else add(edge.from, edge.to);
+    else if (manifest.tables[`${store}.${edge.to}`]?.retention?.children[`${store}.${edge.from}`] !== 'detach') add(edge.from, edge.to);
   }
   return before;
 }
