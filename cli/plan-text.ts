@@ -17,6 +17,8 @@ export interface PlanTextOptions {
 
 /** Rows that two lanes change in a second without pacing, on a small machine and with a few indexes: see docs/benchmarks.md. */
 const ROWS_PER_SECOND = 100_000;
+/** The same where rows of other tables are locked, judged and changed with them. */
+const ROWS_PER_SECOND_WITH_OTHERS = 2_000;
 /** Detaching and dropping one partition. */
 const SECONDS_PER_DROP = 0.2;
 /** Lease, recheck and Temporal's steps, for each table with something to do. */
@@ -86,10 +88,14 @@ function footer(plan: RetentionPlan, named: ReadonlyMap<string, string>, { previ
 
 /** Seconds that a run of the plan takes, roughly. */
 function estimate(plan: RetentionPlan, duty: number): number {
-  const busy = plan.tables.filter((table) => table.rows > 0);
-  const drops = busy.flatMap((table) => table.units).filter((unit) => unit.strategy.kind === 'drop');
-  const walked = plannedRows(plan) - drops.reduce((sum, unit) => sum + unit.rows, 0);
-  return 1 + busy.length * SECONDS_PER_TABLE + drops.length * SECONDS_PER_DROP + walked / (ROWS_PER_SECOND * duty);
+  return plan.tables.filter((table) => table.rows > 0).reduce((sum, table) => sum + tableSeconds(table, duty), 1);
+}
+
+function tableSeconds({ rule, units, rows }: TablePlan, duty: number): number {
+  const drops = units.filter((unit) => unit.strategy.kind === 'drop');
+  const walked = rows - drops.reduce((sum, unit) => sum + unit.rows, 0);
+  const others = rule.then.kind !== 'mask' && Object.values(rule.children).some((action) => action !== 'keep');
+  return SECONDS_PER_TABLE + drops.length * SECONDS_PER_DROP + walked / ((others ? ROWS_PER_SECOND_WITH_OTHERS : ROWS_PER_SECOND) * duty);
 }
 
 export function idOf(table: Pick<TablePlan, 'store' | 'table'>): string {
