@@ -39,8 +39,8 @@ const planning = proxyActivities<RetentionActivities>({
   retry: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '1 minute' },
 });
 
-/** Passes over one table. Each works only where rows moved or failed; a pass without progress ends it earlier. */
-const MAX_PASSES = 10;
+/** Passes over one table. Each works only where rows moved, failed, or hung on each other in a chain; a pass without progress ends it earlier. */
+const MAX_PASSES = 100;
 /** Well below Temporal's own limit of 51,200 events, so that a replay takes no time. */
 const MAX_HISTORY = 2_000;
 

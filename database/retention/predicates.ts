@@ -83,7 +83,7 @@ function ownTime(
   const odd = cases
     .filter((one) => one.declared === 'keep')
     .map((one) => ({ condition: one.condition, label: literal(`${one.kind}:${name}`) }));
-  if (unreadable(column, reading)) odd.push({ condition: sql<boolean>`${value} is not null`, label: literal(`zoneless:${name}`) });
+  if (unreadable(column, reading)) odd.push({ condition: sql<boolean>`isfinite(${value})`, label: literal(`zoneless:${name}`) });
   const taken = cases.filter((one) => one.declared === 'expire').map((one) => one.condition);
   return { expired: taken.length === 0 ? before(value, column, cut, reading) : any([before(value, column, cut, reading), ...taken]), odd };
 }
@@ -101,12 +101,11 @@ function lastActivity(scope: Scope, table: string, alias: string, rule: Retentio
   const exists = (condition: Condition): Condition =>
     sql<boolean>`exists (select 1 from ${tableRef(other)} as ${ident(there)} where ${joins(edge, there, alias)} and ${condition})`;
   const expired = sql<boolean>`(${exists(before(value, column, cut, reading))} and not ${exists(notBefore(value, column, cut, reading))})`;
-  const missing = sql<boolean>`not ${exists(sql<boolean>`${value} > '-infinity'`)}`;
-  if (rule.missing === 'expire') return { expired: any([expired, missing]), odd: [] };
-  const odd = [{ condition: missing, label: literal(`missing:${name}.${columnName}`) }];
-  if (unreadable(column, reading))
-    odd.push({ condition: exists(sql<boolean>`${value} is not null`), label: literal(`zoneless:${name}.${columnName}`) });
-  return { expired, odd };
+  const known = exists(sql<boolean>`${value} > '-infinity'`);
+  const missing = sql<boolean>`not ${known}`;
+  const odd = rule.missing === 'expire' ? [] : [{ condition: missing, label: literal(`missing:${name}.${columnName}`) }];
+  if (unreadable(column, reading)) odd.push({ condition: known, label: literal(`zoneless:${name}.${columnName}`) });
+  return { expired: rule.missing === 'expire' ? any([expired, missing]) : expired, odd };
 }
 
 /** Holds and the floor on a row itself. */

@@ -153,7 +153,7 @@ export interface SubjectPath {
 
 // Longer ways exist only in schemas where a hold by table says more; the limits keep the statement plannable.
 const MAX_HOPS = 4;
-const MAX_PATHS = 16;
+const MAX_PATHS = 64;
 
 /** All ways, without repeating a table, from `table` to each subject of the store; shortest first. */
 export function subjectPaths(table: string, edges: readonly Edge[], manifest: Manifest, store: string): SubjectPath[] {
