@@ -35,49 +35,74 @@ export function needsTree(table: CatalogTable, tree: DeletionNode, action: 'dele
  * and lets all go in one statement, so that the order of keys and cycles among them do not matter: constraints are checked at its end.
  */
 export async function changeTree(trx: Transaction<unknown>, change: Change, range: Condition): Promise<TreeResult> {
-  const unit = tableRef(change.unit);
-  const locked = await ctids(
-    trx,
-    sql`select ${ident(ROW, 'ctid')}::text as ctid from ${unit} as ${ident(ROW)} where ${range} and ${takes(change)} for update`,
-  );
+  const unit = sql`${tableRef(change.unit)} as ${ident(ROW)}`;
+  const rootId = sql`${ident(ROW, 'ctid')}::text as id`;
+  const locked = await ids(trx, sql`select ${rootId} from ${unit} where ${range} and ${takes(change)} for update`);
   if (locked.length === 0) return { changed: 0, along: {} };
   const branches = change.action.kind === 'mask' ? [] : treeBranches(change.predicates.tree);
-  for (const branch of branches) {
-    const names = sql.join(branch.path.map((_, index) => ident(aliasAt(index + 1))));
-    await sql`select 1 from ${branchFrom(change, branch)} where ${branchWhere(branch, locked)} for update of ${names}`.execute(trx);
-  }
-  const judged = await ctids(
-    trx,
-    sql`select ${ident(ROW, 'ctid')}::text as ctid from ${unit} as ${ident(ROW)} where ${among(ROW, locked)} and ${takes(change)}`,
-  );
+  let roots: Roots = { range, ctids: locked };
+  let behind = await rowsBehind(trx, change, branches, roots, sql` for update of `);
+  const judged = await ids(trx, sql`select ${rootId} from ${unit} where ${amongRoots(roots)} and ${takes(change)}`);
   if (judged.length === 0) return { changed: 0, along: {} };
-  const along: Record<string, number> = {};
-  for (const detach of branches.filter((branch) => branch.action === 'detach')) {
-    const key = `detached:${detach.table}`;
-    along[key] = (along[key] ?? 0) + (await detachBranch(trx, change, detach, judged));
+  if (judged.length < locked.length) {
+    roots = { range, ctids: judged };
+    behind = await rowsBehind(trx, change, branches, roots, null);
   }
-  const deletions = [...groupByTable(branches.filter((branch) => branch.action === 'delete'))];
-  const expected: number[] = [];
-  for (const [, paths] of deletions) expected.push(await countBranches(trx, change, paths, judged));
-  const statements = deletions.map(
-    ([table, paths]) => sql`delete from ${tableRef(table)} as c where ${branchRows(change, paths, judged)} returning 1`,
+  const along: Record<string, number> = {};
+  for (const branch of branches.filter((candidate) => candidate.action === 'detach')) {
+    const key = `detached:${branch.table}`;
+    along[key] = (along[key] ?? 0) + (await detachBranch(trx, change, branch, roots));
+  }
+  const deletions = branches.filter((branch) => branch.action === 'delete');
+  const result = await applyTo(
+    trx,
+    change,
+    amongRoots(roots),
+    deletions.map((branch) => deletion(change, branch, roots)),
   );
-  const result = await applyTo(trx, change, among(ROW, judged), statements);
   if (result.changed !== judged.length) throw swallowed(change, change.table);
-  for (const [index, [table]] of deletions.entries()) {
-    if (result.along[index] !== expected[index]) throw swallowed(change, table);
-    along[`along:${table}`] = expected[index] ?? 0;
+  for (const table of new Set(deletions.map((branch) => branch.table))) {
+    const gone = deletions.reduce((sum, branch, index) => sum + (branch.table === table ? (result.along[index] ?? 0) : 0), 0);
+    if (gone !== behind.get(table)) throw swallowed(change, table);
+    along[`along:${table}`] = gone;
   }
   return { changed: result.changed, along };
 }
 
-async function ctids(trx: Transaction<unknown>, query: RawBuilder<unknown>): Promise<string[]> {
-  const { rows } = await (query as RawBuilder<{ ctid: string }>).execute(trx);
-  return rows.map((row) => row.ctid);
+/** The rows of a batch. The range says again where they are, which lets Postgres read those pages alone. */
+interface Roots {
+  readonly range: Condition;
+  readonly ctids: readonly string[];
 }
 
-function among(alias: string, rows: readonly string[]): Condition {
-  return sql<boolean>`${ident(alias, 'ctid')} = any(${rows}::tid[])`;
+function amongRoots({ range, ctids }: Roots): Condition {
+  return sql<boolean>`${range} and ${ident(ROW, 'ctid')} = any(${ctids}::tid[])`;
+}
+
+async function ids(trx: Transaction<unknown>, query: RawBuilder<unknown>): Promise<string[]> {
+  const { rows } = await (query as RawBuilder<{ id: string }>).execute(trx);
+  return rows.map((row) => row.id);
+}
+
+/** How many rows stand behind the roots, by table; a row that several ways lead to counts once. Locks them when asked to. */
+async function rowsBehind(
+  trx: Transaction<unknown>,
+  change: Change,
+  branches: readonly Branch[],
+  roots: Roots,
+  lock: RawBuilder<unknown> | null,
+): Promise<ReadonlyMap<string, number>> {
+  const found = new Map<string, Set<string>>();
+  for (const branch of branches) {
+    const end = endOf(branch);
+    const locking = lock === null ? sql`` : sql`${lock}${ident(end)}`;
+    const rows = await ids(
+      trx,
+      sql`select ${ident(end, 'tableoid')}::text || ${ident(end, 'ctid')}::text as id from ${branchTables(change, branch, true)} where ${branchWhere(branch, roots)}${locking}`,
+    );
+    if (branch.action === 'delete') found.set(branch.table, new Set([...(found.get(branch.table) ?? []), ...rows]));
+  }
+  return new Map([...found].map(([table, rows]) => [table, rows.size]));
 }
 
 /** One way from the root to rows that change along: the edges in order, from the root outwards. */
@@ -101,62 +126,43 @@ function treeBranches(root: DeletionNode): Branch[] {
   return branches;
 }
 
-function groupByTable(branches: readonly Branch[]): Map<string, Branch[]> {
-  const groups = new Map<string, Branch[]>();
-  for (const branch of branches) groups.set(branch.table, [...(groups.get(branch.table) ?? []), branch]);
-  return groups;
-}
-
 function aliasAt(index: number): string {
   return index === 0 ? ROW : `b${index}`;
 }
 
-/** The root's unit and the tables of a branch, joined by `branchWhere`. */
-function branchFrom(change: Change, branch: Branch): RawBuilder<unknown> {
+function endOf(branch: Branch): string {
+  return aliasAt(branch.path.length);
+}
+
+/** The root's unit and the tables of a branch, with or without the one at its end; joined by `branchWhere`. */
+function branchTables(change: Change, branch: Branch, withEnd: boolean): RawBuilder<unknown> {
   const tables = branch.path.map(({ edge }, index) => sql`${tableRef(edge.from)} as ${ident(aliasAt(index + 1))}`);
-  return sql.join([sql`${tableRef(change.unit)} as ${ident(ROW)}`, ...tables]);
+  return sql.join([sql`${tableRef(change.unit)} as ${ident(ROW)}`, ...(withEnd ? tables : tables.slice(0, -1))]);
 }
 
-function branchWhere(branch: Branch, roots: readonly string[]): Condition {
+function branchWhere(branch: Branch, roots: Roots): Condition {
   const ways = branch.path.map(({ edge }, index) => joins(edge, aliasAt(index + 1), aliasAt(index)));
-  return sql<boolean>`${sql.join([among(ROW, roots), ...ways], sql` and `)}`;
+  return sql<boolean>`${sql.join([amongRoots(roots), ...ways], sql` and `)}`;
 }
 
-/** Rows of table `c` at the ends of branches. */
-function branchRows(change: Change, branches: readonly Branch[], roots: readonly string[]): Condition {
-  const selects = branches.map((branch) => {
-    const end = aliasAt(branch.path.length);
-    return sql`select ${ident(end, 'tableoid')}, ${ident(end, 'ctid')} from ${branchFrom(change, branch)} where ${branchWhere(branch, roots)}`;
-  });
-  return sql<boolean>`(c.tableoid, c.ctid) in (${sql.join(selects, sql` union `)})`;
-}
-
-async function countBranches(
-  trx: Transaction<unknown>,
-  change: Change,
-  branches: readonly Branch[],
-  roots: readonly string[],
-): Promise<number> {
-  const table = branches[0]?.table ?? change.table;
-  const { rows } = await sql<{
-    count: number;
-  }>`select count(*) as count from ${tableRef(table)} as c where ${branchRows(change, branches, roots)}`.execute(trx);
-  return rows[0]?.count ?? 0;
+function deletion(change: Change, branch: Branch, roots: Roots): RawBuilder<unknown> {
+  return sql`delete from ${tableRef(branch.table)} as ${ident(endOf(branch))} using ${branchTables(change, branch, false)} where ${branchWhere(branch, roots)} returning 1`;
 }
 
 /** Sets a reference null where the row that it belongs to is not itself among the deleted ones. */
-async function detachBranch(trx: Transaction<unknown>, change: Change, branch: Branch, roots: readonly string[]): Promise<number> {
+async function detachBranch(trx: Transaction<unknown>, change: Change, branch: Branch, roots: Roots): Promise<number> {
   const last = branch.path.at(-1);
   if (last === undefined) return 0;
+  const end = endOf(branch);
   const columns = change.scope.catalog.tables[branch.table]?.columns ?? [];
   // One null column ends a reference (MATCH SIMPLE); of a composite one, others may belong to the key.
   const detachable = last.edge.columns.filter((name) => columns.find((column) => column.name === name)?.nullable === true);
   const nullable = detachable.map((column) => sql`${ident(column)} = null`);
-  const root = change.table === branch.table ? sql`not (c.tableoid = ${change.unitOid}::oid and ${among('c', roots)}) and ` : sql``;
-  const result =
-    await sql`update ${tableRef(branch.table)} as c set ${sql.join(nullable)} where ${root}${branchRows(change, [branch], roots)}`.execute(
-      trx,
-    );
+  const isRoot = sql<boolean>`(${ident(end, 'tableoid')} = ${change.unitOid}::oid and ${ident(end, 'ctid')} = any(${roots.ctids}::tid[]))`;
+  const notRoot = change.table === branch.table ? sql` and not ${isRoot}` : sql``;
+  const result = await sql`
+    update ${tableRef(branch.table)} as ${ident(end)} set ${sql.join(nullable)} from ${branchTables(change, branch, false)}
+    where ${branchWhere(branch, roots)}${notRoot}`.execute(trx);
   return Number(result.numAffectedRows ?? 0n);
 }
 
