@@ -142,7 +142,7 @@ async function planUnits(db: Kysely<unknown>, change: Change, counts: readonly U
     const stays = mine.some((count) => count.outcome !== 'take' && count.outcome !== 'next');
     const table = catalog.tables[leaf.table];
     const estimated = Math.max(table?.estimatedRows ?? -1, rows);
-    const notDroppable = rows === 0 ? null : stays ? 'some of its rows stay' : await whyNotDroppable(db, change, leaf);
+    const notDroppable = rows === 0 ? null : leaf.partition === null ? '' : stays ? 'some of its rows stay' : await whyNotDroppable(db, change, leaf);
     const strategy = chooseStrategy({
       table: leaf.table,
       oid: leaf.oid,

@@ -168,7 +168,7 @@ function blockingChild(
 function goesByItsOwnRule(scope: Scope, table: string, alias: string): Condition | null {
   const rule = scope.manifest.tables[`${scope.store}.${table}`]?.retention;
   const turn = scope.earlier.indexOf(table);
-  if (turn < 0 || rule === null || rule === undefined || rule.then.kind === 'mask' || 'lastOf' in rule.after) return null;
+  if (turn < 0 || rule === null || rule === undefined || rule.then.kind === 'mask') return null;
   const compiled = compileRule({ ...scope, earlier: scope.earlier.slice(0, turn) }, table, alias);
   return sql<boolean>`(${compiled.expired} and not ${any(compiled.protectedBy.map((reason) => reason.condition))})`;
 }

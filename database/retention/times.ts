@@ -45,8 +45,13 @@ export function infinite(value: Column): Condition {
   return sql<boolean>`(${value} = 'infinity' or ${value} = '-infinity')`;
 }
 
-/** A finite time after the instant at which the run judges. */
+/** A finite time after the instant at which the run judges, and after the present: rows written while a run works are not of the future. */
 export function future(value: Column, column: CatalogColumn, asOf: Date, reading: TimeReading): Condition {
   if (unreadable(column, reading)) return sql<boolean>`false`;
-  return sql<boolean>`(${value} > ${cutFor(column, asOf, reading)} and ${value} < 'infinity')`;
+  return sql<boolean>`(${value} > greatest(${cutFor(column, asOf, reading)}, ${presentFor(column, reading)}) and ${value} < 'infinity')`;
+}
+
+function presentFor(column: CatalogColumn, { zone, zoneless }: TimeReading): RawBuilder<unknown> {
+  if (column.baseType === 'date') return sql`(now() at time zone ${zone})::date`;
+  return column.baseType === 'timestamp' ? sql`(now() at time zone ${zoneless === 'utc' ? 'UTC' : zone})` : sql`now()`;
 }

@@ -99,7 +99,7 @@ export interface UnitFacts {
   readonly total: number;
   /** The index column over the expiry time, when a valid, complete btree index leads with it. */
   readonly timeIndex: string | null;
-  /** Null when it may be dropped whole; otherwise the reason why not, in a few words. */
+  /** Null when it may be dropped whole; otherwise the reason why not, in a few words; empty where nobody would ask. */
   readonly notDroppable: string | null;
 }
 
@@ -116,7 +116,7 @@ export function chooseStrategy(facts: UnitFacts): Strategy {
     return { kind: 'keyset', column: facts.timeIndex, because: `${percent} of the rows, reached through the index on ${facts.timeIndex}` };
   }
   const why = share > KEYSET_SHARE ? `${percent} of the rows` : `${percent} of the rows and no index leads with the time`;
-  return { kind: 'blocks', because: `${why}; ${facts.notDroppable}` };
+  return { kind: 'blocks', because: facts.notDroppable === '' ? why : `${why}; ${facts.notDroppable}` };
 }
 
 // Data goes on changing while somebody decides. Within this an approval still says what was meant; tighter, and busy tables could never be approved.
