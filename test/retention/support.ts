@@ -1,17 +1,22 @@
-import { randomBytes } from 'node:crypto';
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
-import { NativeConnection } from '@temporalio/worker';
+import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, type WorkflowBundle } from '@temporalio/worker';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { openStore } from '../../database/store.ts';
+import { openStore, type Store } from '../../database/store.ts';
+import { readCertificate } from '../../database/certificates.ts';
 import { migrate } from '../../database/migrate.ts';
 import { applyManifest } from '../../database/runs.ts';
 import { parseManifestValue } from '../../manifest/load.ts';
 import type { ManifestInput } from '../../manifest/schema/root.ts';
 import type { Manifest } from '../../manifest/model.ts';
-import { createProbityWorker } from '../../worker/worker.ts';
-import type { Faults } from '../../database/faults.ts';
+import type { CertificateFile } from '../../domain/evidence/certificate.ts';
+import { createProbityWorker, workflowsPath } from '../../worker/worker.ts';
+import type { FaultPoint, Faults } from '../../database/faults.ts';
 import { freshDatabase, type FreshDatabase } from '../support/databases.ts';
+import { temporaryFolder } from '../support/folders.ts';
 import { temporalAddress, temporalNamespace } from '../support/temporal.ts';
 
 /** A database of one store, `shop`, made by `ddl`, with our schema and a manifest in force. */
@@ -20,12 +25,20 @@ export interface Shop {
   readonly manifest: Manifest;
   readonly hash: string;
   readonly env: Record<string, string>;
+  /** The manifest as a file, for worker processes. */
+  readonly file: string;
   readonly query: <T extends pg.QueryResultRow>(text: string, values?: unknown[]) => Promise<T[]>;
   readonly close: () => Promise<void>;
 }
 
-export async function createShop(ddl: string, tables: ManifestInput['tables'], more: Partial<ManifestInput> = {}): Promise<Shop> {
-  const database = await freshDatabase();
+export async function createShop(
+  ddl: string,
+  tables: ManifestInput['tables'],
+  more: Partial<ManifestInput> = {},
+  /** On another server than that of the run. */
+  adminUrl?: string,
+): Promise<Shop> {
+  const database = await freshDatabase(adminUrl === undefined ? {} : { adminUrl });
   const pool = new pg.Pool({ connectionString: database.url, max: 2 });
   pool.on('error', () => undefined);
   await pool.query(ddl);
@@ -45,10 +58,13 @@ export async function createShop(ddl: string, tables: ManifestInput['tables'], m
   await applyManifest(store.db, loaded.manifest, loaded.hash, 'tester');
   await store.close();
   const { privateKey } = generateKeyPairSync('ed25519');
+  const file = join(temporaryFolder('manifest'), 'probity.json');
+  writeFileSync(file, JSON.stringify(value));
   return {
     database,
     manifest: loaded.manifest,
     hash: loaded.hash,
+    file,
     env: { SHOP_URL: database.url, PROBITY_SIGNING_KEY: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() },
     query: async (text, values) => (await pool.query(text, values)).rows,
     close: async () => {
@@ -58,11 +74,69 @@ export async function createShop(ddl: string, tables: ManifestInput['tables'], m
   };
 }
 
+const quiet = new DefaultLogger('ERROR');
+Runtime.install({ logger: new DefaultLogger('WARN', (entry) => quiet.log(entry.level, entry.message, entry.meta)) });
+
+let bundle: Promise<WorkflowBundle> | undefined;
+/** Made once for all workers of a test file. */
+export const workflowBundle = (): Promise<WorkflowBundle> => (bundle ??= bundleWorkflowCode({ workflowsPath, logger: quiet }));
+
+export const input = { actor: 'tester', asOf: null, only: null, dryRun: false } as const;
+
+/** A store on the shop's database for as long as `act` takes. */
+export async function withStore<T>(shop: Shop, act: (store: Store) => Promise<T>): Promise<T> {
+  const store = openStore({ name: 'shop', url: shop.database.url });
+  try {
+    return await act(store);
+  } finally {
+    await store.close();
+  }
+}
+
+export async function certificateOf(shop: Shop, runId: string): Promise<CertificateFile> {
+  const file = await withStore(shop, (store) => readCertificate(store.db, runId));
+  if (file === null) throw new Error(`the run ${runId} has no certificate`);
+  return file;
+}
+
+/** Asks again and again until `ask` gives something else than null or false. */
+export async function until<T>(what: string, ask: () => Promise<T | null | false> | T | null | false, limitMs = 60_000): Promise<T> {
+  const limit = Date.now() + limitMs;
+  for (;;) {
+    const answer = await ask();
+    if (answer !== null && answer !== false) return answer;
+    if (Date.now() > limit) throw new Error(`waited ${limitMs} ms in vain: ${what}`);
+    await sleep(50);
+  }
+}
+
+/** A client of this run's Temporal server, or of another one. */
+export async function withClient<T>(
+  act: (client: Client) => Promise<T>,
+  address = temporalAddress(),
+  namespace = temporalNamespace(),
+): Promise<T> {
+  const connection = await Connection.connect({ address });
+  try {
+    return await act(new Client({ connection, namespace }));
+  } finally {
+    await connection.close();
+  }
+}
+
+export interface WorkerOptions {
+  readonly faults?: Faults;
+  readonly address?: string;
+}
+
 /** Runs a worker in this process for as long as `act` takes, on a task queue of its own. */
-export async function withWorker<T>(shop: Shop, act: (client: Client, taskQueue: string) => Promise<T>, faults?: Faults): Promise<T> {
-  const address = temporalAddress();
+export async function withWorker<T>(
+  shop: Shop,
+  act: (client: Client, taskQueue: string) => Promise<T>,
+  options: WorkerOptions = {},
+): Promise<T> {
+  const address = options.address ?? temporalAddress();
   const connection = await NativeConnection.connect({ address });
-  const clientConnection = await Connection.connect({ address });
   const taskQueue = `test-${randomBytes(4).toString('hex')}`;
   const { worker, close } = await createProbityWorker({
     manifest: shop.manifest,
@@ -70,14 +144,35 @@ export async function withWorker<T>(shop: Shop, act: (client: Client, taskQueue:
     connection,
     namespace: temporalNamespace(),
     taskQueue,
-    ...(faults && { faults }),
+    ...(options.faults && { faults: options.faults }),
+    worker: { workflowBundle: await workflowBundle() },
   });
-  const client = new Client({ connection: clientConnection, namespace: temporalNamespace() });
   try {
-    return await worker.runUntil(act(client, taskQueue));
+    return await worker.runUntil(withClient((client) => act(client, taskQueue), address));
   } finally {
     await close();
-    await clientConnection.close();
     await connection.close();
   }
+}
+
+/** Stops the worker at a fault point, the nth time that it is reached, until `open` is called. */
+export interface Gate {
+  readonly faults: Faults;
+  readonly reached: Promise<void>;
+  readonly open: () => void;
+}
+
+export function gate(point: FaultPoint, times = 1): Gate {
+  const reached = Promise.withResolvers<void>();
+  const opened = Promise.withResolvers<void>();
+  let left = times;
+  return {
+    faults: async (at) => {
+      if (at !== point || --left !== 0) return;
+      reached.resolve();
+      await opened.promise;
+    },
+    reached: reached.promise,
+    open: () => opened.resolve(),
+  };
 }
