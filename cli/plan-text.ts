@@ -77,13 +77,19 @@ function howText(units: readonly Unit[]): string {
 function footer(plan: RetentionPlan, named: ReadonlyMap<string, string>, { previous, duty }: PlanTextOptions): string {
   const soon = plan.tables.reduce((sum, table) => sum + table.nextMonth, 0);
   const parts = [
-    ...(previous === null ? [] : [`Since the last plan ${signed(plannedRows(plan) - plannedRows(previous))}`]),
+    ...(previous === null || !sameTables(plan, previous) ? [] : [`Since the last plan ${signed(plannedRows(plan) - plannedRows(previous))}`]),
     `next 30 days ${count(soon)}`,
     `about ${seconds(estimate(plan, duty))}`,
   ];
   const kept = plan.tables.find((table) => Object.keys(table.kept).length > 0);
   const why = kept === undefined ? '' : `        why: probity retention explain ${named.get(idOf(kept)) ?? idOf(kept)} --kept`;
   return `${parts.join(' · ')}${why}`;
+}
+
+/** Plans over other tables cannot be compared by their sums. */
+function sameTables(plan: RetentionPlan, other: RetentionPlan): boolean {
+  const ids = ({ tables }: RetentionPlan): string => tables.map(idOf).sort().join();
+  return ids(plan) === ids(other);
 }
 
 /** Seconds that a run of the plan takes, roughly. */
