@@ -36,10 +36,20 @@ export async function benchRetention(args: readonly string[]): Promise<void> {
     const bench = { services, ours, options, log };
     try {
       const machine = await describeMachine(services);
-      const series: Series[] = [];
-      for (const rows of options.rows) for (const order of options.orders) series.push(...(await measureTable(bench, rows, order)));
-      const drop = options.drop === 0 ? null : await measureDrop(bench);
-      publish({ machine, series, drop }, args, options, log);
+      const file = join(makeStateFolder('bench'), `retention-${new Date().toISOString().slice(0, 19).replaceAll(':', '')}.json`);
+      let results: Results = { machine, series: [], drop: null };
+      // Kept as they come: an hour of runs must not be lost to an error in the last of them.
+      const keep = (more: Partial<Results>): void => {
+        results = { ...results, ...more };
+        writeFileSync(file, `${JSON.stringify(results, null, 1)}\n`);
+      };
+      for (const rows of options.rows) {
+        for (const order of options.orders) keep({ series: [...results.series, ...(await measureTable(bench, rows, order))] });
+      }
+      if (options.drop > 0) keep({ drop: await measureDrop(bench) });
+      console.log(`\n${report(results)}`);
+      log(`every run: ${file}`);
+      if (options.write) publish(results, args, log);
     } finally {
       await ours.stop();
     }
@@ -94,6 +104,7 @@ async function once(
     ? await besideForeign(services, dataset.rows, options.quietMs, compete)
     : { outcome: await compete(), foreign: null };
   await confirm(services, dataset, outcome);
+  if (foreign !== null && foreign.errors > 0) throw new Error(`${foreign.errors} operations of the foreign workload failed`);
   const run = toRun(outcome, foreign);
   const execution = `${(run.executionMs / 1000).toFixed(2)} s, ${Math.round((run.rows * 1000) / run.executionMs).toLocaleString('en')} rows/s`;
   const latency =
@@ -128,12 +139,7 @@ async function measureDrop(bench: Bench): Promise<DropSeries> {
   return { dataset, runs };
 }
 
-function publish(results: Results, args: readonly string[], options: Options, log: (line: string) => void): void {
-  console.log(`\n${report(results)}`);
-  const file = join(makeStateFolder('bench'), `retention-${new Date().toISOString().slice(0, 19).replaceAll(':', '')}.json`);
-  writeFileSync(file, `${JSON.stringify(results, null, 1)}\n`);
-  log(`every run: ${file}`);
-  if (!options.write) return;
+function publish(results: Results, args: readonly string[], log: (line: string) => void): void {
   const page = join(projectRoot, 'docs', 'benchmarks.md');
   writeFileSync(page, benchmarkPage(results, `npm run bench -- retention ${args.join(' ')}`.trim()));
   log(`written: ${page}`);
