@@ -62,6 +62,7 @@ export function outcomeTable(tables: readonly TableOutcome[], width: number | nu
     { title: 'erased', align: 'right' },
     { title: 'masked', align: 'right' },
     { title: 'failed', align: 'right' },
+    { title: 'with others', align: 'right' },
     { title: 'kept, and why' },
     { title: 'along with them' },
   ] as const;
@@ -71,6 +72,7 @@ export function outcomeTable(tables: readonly TableOutcome[], width: number | nu
     count(table.erased),
     count(table.masked),
     count(table.failed),
+    table.withOthers === 0 ? '–' : count(table.withOthers),
     keptText(table.kept),
     alongText(table.along),
   ]);

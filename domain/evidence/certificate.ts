@@ -38,6 +38,8 @@ export interface TableOutcome {
   readonly erased: number;
   readonly masked: number;
   readonly failed: number;
+  /** Rows of this table that went along with rows of other tables; planned ones may be among them, and count there. */
+  readonly withOthers: number;
   readonly kept: Readonly<Record<string, number>>;
   /** Rows of other tables that were erased or detached with this table's rows. */
   readonly along: Readonly<Record<string, number>>;
@@ -97,8 +99,13 @@ export function verifyCertificate(file: CertificateFile, trusted: readonly KeyOb
 
 /** What somebody hands in may be anything. */
 function isCertificateFile(file: Partial<CertificateFile>): boolean {
-  if (file.certificate?.format !== CERTIFICATE_FORMAT || !Array.isArray(file.certificate.heads) || !Array.isArray(file.records)) return false;
-  return typeof file.signature === 'string' && typeof file.publicKey === 'string' && file.records.every((record) => typeof record?.body === 'object');
+  if (file.certificate?.format !== CERTIFICATE_FORMAT || !Array.isArray(file.certificate.heads) || !Array.isArray(file.records))
+    return false;
+  return (
+    typeof file.signature === 'string' &&
+    typeof file.publicKey === 'string' &&
+    file.records.every((record) => typeof record?.body === 'object')
+  );
 }
 
 function embeddedKey(file: CertificateFile): KeyObject | null {

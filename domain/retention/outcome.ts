@@ -4,14 +4,20 @@ import { ruleText, type RetentionPlan, type TablePlan } from './plan.ts';
 
 /** What became of each table of a plan, told from the evidence alone. */
 export function tableOutcomes(plan: RetentionPlan, records: readonly EvidenceRecord[]): TableOutcome[] {
-  return plan.tables.map((table) => tableOutcome(table, recordsOf(table, records)));
+  return plan.tables.map((table) => ({ ...tableOutcome(table, recordsOf(table, records)), withOthers: goneWithOthers(table, records) }));
 }
 
 function recordsOf(table: TablePlan, records: readonly EvidenceRecord[]): EvidenceRecord[] {
   return records.filter(({ body }) => body.store === table.store && body.table === table.table);
 }
 
-function tableOutcome(table: TablePlan, records: readonly EvidenceRecord[]): TableOutcome {
+/** Rows of the table that went along with rows of other tables: planned rows may be among them. */
+function goneWithOthers(table: TablePlan, records: readonly EvidenceRecord[]): number {
+  const inStore = records.filter(({ body }) => body.store === table.store);
+  return sum(inStore, `along:${table.table}`);
+}
+
+function tableOutcome(table: TablePlan, records: readonly EvidenceRecord[]): Omit<TableOutcome, 'withOthers'> {
   const { closing, since } = closingOf(records);
   const changed = (some: readonly EvidenceRecord[]): number => sum(some, 'erased') + sum(some, 'masked');
   return {
