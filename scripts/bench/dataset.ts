@@ -16,6 +16,8 @@ const ROWS_PER_CUSTOMER = 50;
 // Months that hold the 500 days.
 const MONTHS = 17;
 const SEED = 0.42;
+/** The table's parts that have storage; pg_partition_tree() knows nothing of a table without partitions. */
+const PARTS = `(select oid from pg_class where relname = '${TABLE}' and relkind = 'r' union select relid from pg_partition_tree('${TABLE}') where isleaf)`;
 
 export interface Dataset {
   readonly rows: number;
@@ -73,8 +75,8 @@ function partitions(): string {
 async function describe(client: pg.Client): Promise<Dataset> {
   const { rows } = await client.query<{ rows: string; expired: string; heap: string; indexes: string }>(`
     select count(*) as rows, count(*) filter (where at < '${CUT_OFF}') as expired,
-      (select sum(pg_table_size(relid)) from pg_partition_tree('${TABLE}') where isleaf) as heap,
-      (select sum(pg_indexes_size(relid)) from pg_partition_tree('${TABLE}') where isleaf) as indexes
+      (select sum(pg_table_size(oid)) from ${PARTS} as part) as heap,
+      (select sum(pg_indexes_size(oid)) from ${PARTS} as part) as indexes
     from ${TABLE}`);
   const [row] = rows;
   return { rows: Number(row?.rows), expired: Number(row?.expired), bytes: { heap: Number(row?.heap), indexes: Number(row?.indexes) } };
@@ -82,10 +84,11 @@ async function describe(client: pg.Client): Promise<Dataset> {
 
 /** Reads table and indexes into the server's cache, as an application at work would have done. */
 export async function warm(client: pg.Client): Promise<void> {
-  await client.query(`
-    select sum(pg_prewarm(c.oid::regclass))
+  const { rows } = await client.query<{ pages: string | null }>(`
+    select sum(pg_prewarm(c.oid::regclass)) as pages
     from pg_class c left join pg_index i on i.indexrelid = c.oid
-    where coalesce(i.indrelid, c.oid) in (select relid from pg_partition_tree('${TABLE}') where isleaf)`);
+    where coalesce(i.indrelid, c.oid) in ${PARTS}`);
+  if (Number(rows[0]?.pages ?? 0) === 0) throw new Error('Nothing was read into the cache');
 }
 
 /** Rows of the table, and those of them that should be gone. */
