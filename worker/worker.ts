@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import { bundleWorkflows } from './bundle.ts';
 import { probityActivities, type ProbityActivitiesOptions } from './activities.ts';
 
 /** Where jobs of ours wait, unless told otherwise. */
@@ -31,17 +32,19 @@ export const workflowsPath = createRequire(import.meta.url).resolve(
 
 /** A worker that runs every job of ours. */
 export async function createProbityWorker(options: ProbityWorkerOptions): Promise<ProbityWorker> {
+  const given = options.worker?.workflowBundle ?? options.worker?.workflowsPath;
+  const bundle = given === undefined ? await bundleWorkflows(workflowsPath) : null;
   const { activities, close } = probityActivities(options);
   const worker = await Worker.create({
     connection: options.connection,
     namespace: options.namespace ?? 'default',
     taskQueue: options.taskQueue ?? TASK_QUEUE,
-    workflowsPath,
+    ...(bundle && { workflowBundle: { codePath: bundle.codePath } }),
     activities,
     maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
     defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
     maxConcurrentActivityTaskExecutions: MAX_ACTIVITIES,
     ...options.worker,
-  });
+  }).finally(() => bundle?.remove());
   return { worker, close };
 }

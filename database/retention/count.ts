@@ -6,6 +6,9 @@ import { any, type Reason } from './protection.ts';
 import type { Condition } from './times.ts';
 import { leaves } from './units.ts';
 
+/** For transactions that count: the outcomes are few, which Postgres cannot know, and it would sort every row by its outcome's text. */
+export const COUNTING = { enable_sort: 'off' } as const;
+
 /** Rows of one physical table by what the rule means for them. */
 export interface UnitCount {
   readonly oid: number;

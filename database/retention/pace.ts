@@ -58,7 +58,8 @@ export class Pace {
     const last = this.#last;
     this.#last = { blocks, ms };
     if (ms < this.#fixed) this.#fixed = FIXED_SHARE * ms;
-    else if (last !== null && ms > this.#pacing.batchMs && blocks <= last.blocks / 1.5 && ms > STUBBORN * last.ms) this.#fixed = FIXED_SHARE * ms;
+    else if (last !== null && ms > this.#pacing.batchMs && blocks <= last.blocks / 1.5 && ms > STUBBORN * last.ms)
+      this.#fixed = FIXED_SHARE * ms;
   }
 
   /** After a batch that had to be given up: a lock, a time-out. */

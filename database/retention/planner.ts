@@ -9,7 +9,7 @@ import { activeHolds, NO_HOLDS, type ActiveHolds } from '../holds.ts';
 import { schemaState } from '../migrate.ts';
 import { inTransaction, type Store } from '../store.ts';
 import type { Change } from './change.ts';
-import { countOutcomes, keptByReason, type UnitCount } from './count.ts';
+import { COUNTING, countOutcomes, keptByReason, type UnitCount } from './count.ts';
 import { compileRule, ruledTables, type Scope } from './predicates.ts';
 import { tableFingerprint } from './target.ts';
 import { leaves, timeIndex, whyNotDroppable } from './units.ts';
@@ -107,21 +107,25 @@ async function planTable(
   const predicates = compileRule(scope, table, 't');
   const change: Change = { scope, table, unit: table, unitOid: found.oid, action: rule.then, predicates };
   const next = compileRule(scope, table, 't', cutOff(new Date(asOf.getTime() + HORIZON_DAYS * DAY_MS), rule.keep, manifest.timezone));
-  return inTransaction(store, { readOnly: true, isolation: 'repeatable read', lockTimeoutMs: READ_LOCK_MS }, async (trx) => {
-    const counts = await countOutcomes(trx, change, next);
-    return {
-      store: store.name,
-      table,
-      rule,
-      cutOff: predicates.cutOff.toISOString(),
-      between: rule.between ?? manifest.purge.between,
-      fingerprint: tableFingerprint(catalog, edges, manifest, table),
-      rows: total(counts, 'take'),
-      kept: keptByReason(counts),
-      nextMonth: total(counts, 'next'),
-      units: await planUnits(trx, change, counts),
-    };
-  });
+  return inTransaction(
+    store,
+    { readOnly: true, isolation: 'repeatable read', lockTimeoutMs: READ_LOCK_MS, settings: COUNTING },
+    async (trx) => {
+      const counts = await countOutcomes(trx, change, next);
+      return {
+        store: store.name,
+        table,
+        rule,
+        cutOff: predicates.cutOff.toISOString(),
+        between: rule.between ?? manifest.purge.between,
+        fingerprint: tableFingerprint(catalog, edges, manifest, table),
+        rows: total(counts, 'take'),
+        kept: keptByReason(counts),
+        nextMonth: total(counts, 'next'),
+        units: await planUnits(trx, change, counts),
+      };
+    },
+  );
 }
 
 function total(counts: readonly UnitCount[], outcome: string): number {
@@ -142,7 +146,8 @@ async function planUnits(db: Kysely<unknown>, change: Change, counts: readonly U
     const stays = mine.some((count) => count.outcome !== 'take' && count.outcome !== 'next');
     const table = catalog.tables[leaf.table];
     const estimated = Math.max(table?.estimatedRows ?? -1, rows);
-    const notDroppable = rows === 0 ? null : leaf.partition === null ? '' : stays ? 'some of its rows stay' : await whyNotDroppable(db, change, leaf);
+    const notDroppable =
+      rows === 0 ? null : leaf.partition === null ? '' : stays ? 'some of its rows stay' : await whyNotDroppable(db, change, leaf);
     const strategy = chooseStrategy({
       table: leaf.table,
       oid: leaf.oid,

@@ -31,7 +31,7 @@ export function halfWay(from: Position, to: Position): Position {
 
 /** Stripes spread rows that lie together over all lanes; 32 MB of 8 kB pages each, less in small tables. */
 const STRIPE_BLOCKS = 4096;
-const STRIPES_PER_LANE = 8;
+const STRIPES_PER_LANE = 32;
 const MIN_STRIPE_BLOCKS = 32;
 
 /** The part of a heap that one lane walks: every `lanes`-th stripe. */

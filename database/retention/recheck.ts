@@ -3,7 +3,7 @@ import type { Faults } from '../faults.ts';
 import { activeHolds } from '../holds.ts';
 import { lastStep, restored, takeStep } from '../ledger.ts';
 import { inTransaction } from '../store.ts';
-import { countOutcomes, keptByReason } from './count.ts';
+import { COUNTING, countOutcomes, keptByReason } from './count.ts';
 import type { LaneWork } from './lane.ts';
 import { targetChange } from './target.ts';
 
@@ -25,13 +25,17 @@ export async function recheckTable(work: LaneWork, faults: Faults): Promise<Rech
   const { target, runId } = work;
   const { store, plan } = target;
   const root = target.catalog.tables[plan.table];
-  const counted = await inTransaction(store, { readOnly: true, isolation: 'repeatable read', lockTimeoutMs: LIMIT_MS }, async (trx) => {
-    const holds = await activeHolds(trx);
-    const change = targetChange(target, holds, { table: plan.table, oid: root?.oid ?? 0 });
-    const counts = await countOutcomes(trx, change, null);
-    const { rows } = await sql<{ snapshot: string }>`select pg_current_snapshot()::text as snapshot`.execute(trx);
-    return { counts, snapshot: rows[0]?.snapshot ?? '' };
-  });
+  const counted = await inTransaction(
+    store,
+    { readOnly: true, isolation: 'repeatable read', lockTimeoutMs: LIMIT_MS, settings: COUNTING },
+    async (trx) => {
+      const holds = await activeHolds(trx);
+      const change = targetChange(target, holds, { table: plan.table, oid: root?.oid ?? 0 });
+      const counts = await countOutcomes(trx, change, null);
+      const { rows } = await sql<{ snapshot: string }>`select pg_current_snapshot()::text as snapshot`.execute(trx);
+      return { counts, snapshot: rows[0]?.snapshot ?? '' };
+    },
+  );
   const taken = counted.counts.filter((count) => count.outcome === 'take');
   const remaining = taken.reduce((sum, count) => sum + count.rows, 0);
   const kept = Object.fromEntries(Object.entries(keptByReason(counted.counts)).map(([reason, rows]) => [`kept:${reason}`, rows]));

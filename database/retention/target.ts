@@ -36,7 +36,7 @@ export async function openTarget(store: Store, manifest: Manifest, plan: TablePl
 /** Of the table and of every table that its rule deletes from or detaches, with who references them. */
 export function tableFingerprint(catalog: Catalog, edges: readonly Edge[], manifest: Manifest, table: string): string {
   const rule = manifest.tables[`${catalog.store}.${table}`]?.retention;
-  const tree = deletionTree(table, edges, rule == null ? {} : childActions(rule, catalog.store));
+  const tree = deletionTree(table, edges, rule === null || rule === undefined ? {} : childActions(rule, catalog.store));
   const tables = treeTables(tree);
   const parts = tables.map((name) => {
     const found = catalog.tables[name];
