@@ -9,8 +9,8 @@ import type { Client } from '@temporalio/client';
 
 const DONE = { rows: ROWS - EXPIRED, expired: 0, gone: EXPIRED, goneTwice: 0 };
 
-const parked = (client: Client, runId: string): Promise<true> =>
-  until('the run is parked', async () => (await workflowProgress(client, runId))?.stage === 'parked') as Promise<true>;
+const parked = (client: Client, runId: string): Promise<unknown> =>
+  until('the run is parked', async () => (await workflowProgress(client, runId))?.stage === 'parked');
 
 async function stateOf(shop: Shop, runId: string): Promise<string | undefined> {
   return withStore(shop, async (store) => (await readRun(store.db, runId))?.state);

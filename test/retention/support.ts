@@ -66,7 +66,7 @@ export async function createShop(
     hash: loaded.hash,
     file,
     env: { SHOP_URL: database.url, PROBITY_SIGNING_KEY: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() },
-    query: async (text, values) => (await pool.query(text, values)).rows,
+    query: async <T extends pg.QueryResultRow>(text: string, values?: unknown[]) => (await pool.query<T>(text, values)).rows,
     close: async () => {
       await pool.end();
       await database.drop();
