@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Project } from '../client/project.ts';
 import { isPolled } from '../client/queue.ts';
-import { ending, status, type Ending, type RunStatus } from '../client/retention.ts';
+import { ending, status, workflowProgress, type Ending, type RunStatus } from '../client/retention.ts';
 import type { TemporalClient } from '../client/temporal.ts';
 import { isClosed } from '../client/wording.ts';
 import type { Context } from './context.ts';
@@ -26,8 +26,8 @@ export interface Followed {
 }
 
 const POLL_MS = 400;
-/** A worker that lives opens a run within a second or so. */
-const WORKER_HINT_MS = 5_000;
+/** A worker that lives opens a run within a second or so: only then is it worth asking whether there is one. */
+const ASK_EVERY_MS = 5_000;
 const WORKER_LIMIT_MS = 30_000;
 /** Faults of the manifest in force and of what was asked for; everything else is the run's. */
 const REFUSALS: ReadonlySet<string> = new Set(['no manifest', 'time']);
@@ -46,6 +46,7 @@ export async function followRun(context: Context, options: FollowOptions): Promi
   }
   const progress = quiet ? null : createProgress(context.io);
   const began = Date.now();
+  let askAt = began + ASK_EVERY_MS;
   let hinted = false;
   try {
     for (;;) {
@@ -58,13 +59,16 @@ export async function followRun(context: Context, options: FollowOptions): Promi
       const state = found?.run.state ?? null;
       if (state !== null && FOR_A_PERSON.has(state)) return { exit: EXIT.person, status: found, ending: null };
       if (client === null && (state === null || isClosed(state))) return { exit: exitOfState(state), status: found, ending: null };
-      const waited = Date.now() - began;
-      if (found === null && client !== null && waited > WORKER_HINT_MS && !(hinted && waited < WORKER_LIMIT_MS)) {
+      if (found === null && client !== null && Date.now() > askAt) {
+        askAt = Date.now() + ASK_EVERY_MS;
         const polled = await isPolled(client, options.taskQueue);
+        const late = Date.now() - began > WORKER_LIMIT_MS;
         if (!polled && !hinted)
           context.io.err(`No worker polls the task queue ${options.taskQueue}: start one (\`probity worker\`); the run waits`);
-        hinted = true;
-        if (!polled && waited > WORKER_LIMIT_MS) return { exit: EXIT.unreachable, status: null, ending: null };
+        hinted = hinted || !polled;
+        if (late && !polled) return { exit: EXIT.unreachable, status: null, ending: null };
+        // A worker has it that writes into another home store than ours.
+        if (late && (await workflowProgress(client, runId))?.stage === 'parked') return { exit: EXIT.person, status: null, ending: null };
       }
       await sleep(POLL_MS);
     }

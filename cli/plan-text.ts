@@ -77,7 +77,9 @@ function howText(units: readonly Unit[]): string {
 function footer(plan: RetentionPlan, named: ReadonlyMap<string, string>, { previous, duty }: PlanTextOptions): string {
   const soon = plan.tables.reduce((sum, table) => sum + table.nextMonth, 0);
   const parts = [
-    ...(previous === null || !sameTables(plan, previous) ? [] : [`Since the last plan ${signed(plannedRows(plan) - plannedRows(previous))}`]),
+    ...(previous === null || !sameTables(plan, previous)
+      ? []
+      : [`Since the last plan ${signed(plannedRows(plan) - plannedRows(previous))}`]),
     `next 30 days ${count(soon)}`,
     `about ${seconds(estimate(plan, duty))}`,
   ];

@@ -12,6 +12,9 @@ export function resultText(runId: string, followed: Followed, certificateFile: s
   const { status, ending, exit } = followed;
   const { colours, io } = context;
   if (ending?.outcome === 'failed') return `${colours.red('failed')}: ${ending.message}`;
+  if (status === null && exit === EXIT.person) {
+    return `${colours.yellow('parked')}: a worker with another home store took it; give each home store a task queue of its own (--task-queue)`;
+  }
   if (status === null) return `${colours.yellow('not started')}: no worker took it; it starts as soon as one polls the task queue`;
   if (status.run.state === 'waiting' && status.plan !== null) {
     const shown = planText(status.plan, { previous: null, duty: 1, colours, width: io.width });

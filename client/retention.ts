@@ -102,7 +102,8 @@ export async function ending(client: Client, runId: string): Promise<Ending> {
   } catch (error) {
     if (!(error instanceof WorkflowFailedError)) throw error;
     const cause = error.cause instanceof ActivityFailure ? error.cause.cause : error.cause;
-    if (error.cause instanceof CancelledFailure) return { outcome: 'failed', kind: 'cancelled', message: 'The run was cancelled before it had a plan' };
+    if (error.cause instanceof CancelledFailure)
+      return { outcome: 'failed', kind: 'cancelled', message: 'The run was cancelled before it had a plan' };
     const kind = cause instanceof ApplicationFailure ? (cause.type ?? 'unexpected') : 'unexpected';
     return { outcome: 'failed', kind, message: cause?.message ?? 'The run failed' };
   }

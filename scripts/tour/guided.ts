@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join, relative } from 'node:path';
 import { runProbity } from '../../cli/run.ts';
 import { EXIT } from '../../cli/exit.ts';
-import { makeStateFolder, projectRoot } from '../paths.ts';
+import { makeStateFolder, projectRoot, stateFolder } from '../paths.ts';
 import { isSample } from '../sample/marker.ts';
 import { startServices, withoutTemporal, type Services } from './services.ts';
 import { removeSession, writeSession } from './session.ts';
@@ -91,10 +93,15 @@ function environment(subject: TourSubject, services: Services, urls: Readonly<Re
     ...services.temporal,
     ...urls,
     PROBITY_MANIFEST: join(folder, 'probity.yaml'),
-    // Of its own: jobs over other databases on the same Temporal are for other workers.
-    PROBITY_TASK_QUEUE: `probity-${subject.name}`,
+    PROBITY_TASK_QUEUE: taskQueue(subject, services),
     PROBITY_SIGNING_KEY_FILE: join(makeStateFolder(), 'signing-key.pem'),
   };
+}
+
+/** Of its own: jobs over other databases on the same Temporal are for other workers, and another tour may be among them. */
+function taskQueue({ name }: TourSubject, { ownTemporal }: Services): string {
+  if (ownTemporal) return `probity-${name}`;
+  return `probity-${name}-${createHash('sha256').update(`${hostname()} ${stateFolder()}`).digest('hex').slice(0, 8)}`;
 }
 
 /** A working copy, so that whoever tries something out edits that. Returns whether an earlier start has made it and enforced it. */
