@@ -28,10 +28,11 @@ export async function bundleWorkflows(workflowsPath: string): Promise<BundleFile
 }
 
 const silent = (): void => undefined;
+const complain = (message: string): void => void process.stderr.write(`${message}\n`);
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [, , workflowsPath = '', codePath = ''] = process.argv;
-  const logger = { log: silent, trace: silent, debug: silent, info: silent, warn: console.error, error: console.error };
+  const logger = { log: silent, trace: silent, debug: silent, info: silent, warn: complain, error: complain };
   const { code } = await bundleWorkflowCode({ workflowsPath, logger });
   await writeFile(codePath, code);
   process.disconnect();

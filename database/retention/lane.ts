@@ -8,6 +8,7 @@ import type { Lease } from '../lease.ts';
 import { changeRange, type Change } from './change.ts';
 import { nextKeysetRange, type KeysetPosition } from './keyset.ts';
 import { FIRST_BLOCKS, Pace, type Pacing } from './pace.ts';
+import { nextPlace } from './probe.ts';
 import { between, halfWay, OFFSETS, placeInStripe, tid, type Position } from './position.ts';
 import { targetChange, type Target } from './target.ts';
 import type { Condition } from './times.ts';
@@ -142,11 +143,19 @@ class Lane {
     let suspect: Position | null = null;
     // Rows that fail often stand together: behind one the lane feels its way in strides that double, so that each costs a statement or two.
     let stride = Infinity;
+    // The last batch found nothing: what follows is looked through before anything is locked.
+    let empty = false;
     for (;;) {
       const place = placeInStripe({ blocks, lane, lanes }, typeof this.#cursor.at === 'number' ? this.#cursor.at : 0);
       if (place === null) return true;
       if (this.#control.stop()) return false;
       const { from, stripeEnd } = place;
+      if (empty && suspect === null) {
+        const { at, found } = await nextPlace(target, unit, from, stripeEnd);
+        this.#cursor = { ...this.#cursor, at };
+        empty = !found;
+        continue;
+      }
       const end: Position =
         suspect === null
           ? Math.min(from + Math.min(this.#pace.blocks * OFFSETS, stride), stripeEnd)
@@ -159,6 +168,7 @@ class Lane {
         at: end,
       }));
       if (failure === null) {
+        empty = this.#lastChanged === 0;
         if (suspect === null && stride >= this.#pace.blocks * OFFSETS) {
           stride = Infinity;
           this.#pace.learn(this.#lastChanged, (end - from) / OFFSETS, this.#control.now() - started);

@@ -10,7 +10,7 @@ export interface Pacing {
 export const FIRST_BLOCKS = 64;
 const MAX_BLOCKS = 65_536;
 // A batch may be this much larger than the one before it: rows that expire often begin suddenly.
-const MAX_GROWTH = 2;
+const MAX_GROWTH = 3;
 // Where nothing expired yet, the next pages may be full of it: assume at least this share of a page.
 const MIN_DENSITY = 0.25;
 // A batch of two thirds the size that takes more than this share of the time does not spend it on its rows.
@@ -40,12 +40,14 @@ export class Pace {
   /** After a batch that committed: rows it changed, blocks it covered, milliseconds it took. */
   learn(rows: number, blocks: number, ms: number): void {
     const covered = Math.max(blocks, 1);
+    this.#learnFixed(covered, ms);
+    // What an empty range costs says nothing about the next full one.
+    if (rows === 0) return;
     if (rows > 100) {
-      const seen = ms / rows;
+      const seen = (ms - this.#fixed) / rows;
       this.#msPerRow = this.#msPerRow === 0 ? seen : 0.7 * this.#msPerRow + 0.3 * seen;
       this.#rowsPerBlock = Math.max(rows / covered, this.#rowsPerBlock * 0.9);
     }
-    this.#learnFixed(covered, ms);
     const byTime = (covered * this.#pacing.batchMs) / Math.max(ms - this.#fixed, 1);
     const byDensity =
       this.#msPerRow === 0 ? MAX_BLOCKS : this.#pacing.batchMs / (this.#msPerRow * Math.max(this.#rowsPerBlock, MIN_DENSITY));
