@@ -38,11 +38,15 @@ export async function followRun(context: Context, options: FollowOptions): Promi
   const { project, client, runId, quiet } = options;
   let ended: Ending | null = null;
   let failure: unknown = null;
+  // Waiting for the end is one long call: left alone it would keep the process until Temporal answers it.
+  const over = new AbortController();
   if (client !== null) {
-    ending(client, runId).then(
-      (one) => (ended = one),
-      (error: unknown) => (failure = error ?? new Error('Temporal ended the connection')),
-    );
+    client
+      .withAbortSignal(over.signal, () => ending(client, runId))
+      .then(
+        (one) => (ended = one),
+        (error: unknown) => (failure = error ?? new Error('Temporal ended the connection')),
+      );
   }
   const progress = quiet ? null : createProgress(context.io);
   const began = Date.now();
@@ -51,10 +55,10 @@ export async function followRun(context: Context, options: FollowOptions): Promi
   try {
     for (;;) {
       // Asked before the stores are, so that what they say afterwards is the end.
-      const over = ended as Ending | null;
+      const outcome = ended as Ending | null;
       const found = await status(project, runId);
       if (found?.plan && found.run.mode === 'enforce') progress?.show(found.plan, found.changed);
-      if (over !== null) return { exit: exitOf(over), status: found, ending: over };
+      if (outcome !== null) return { exit: exitOf(outcome), status: found, ending: outcome };
       if (failure !== null) throw failure as Error;
       const state = found?.run.state ?? null;
       if (state !== null && FOR_A_PERSON.has(state)) return { exit: EXIT.person, status: found, ending: null };
@@ -73,6 +77,7 @@ export async function followRun(context: Context, options: FollowOptions): Promi
       await sleep(POLL_MS);
     }
   } finally {
+    over.abort();
     progress?.stop();
   }
 }
