@@ -13,7 +13,7 @@ import { cutOff, floorCutOff } from '../../domain/time.ts';
 import type { Manifest, RetentionRule } from '../../manifest/model.ts';
 import type { ActiveHolds } from '../holds.ts';
 import { ident, tableRef } from '../identifiers.ts';
-import { any, holdReasons, joins, type Reason } from './protection.ts';
+import { all, any, holdReasons, joins, type Reason } from './protection.ts';
 import { before, future, infinite, notBefore, unreadable, type Condition, type TimeReading } from './times.ts';
 
 /** Everything that judging rows of one store depends on. */
@@ -134,25 +134,21 @@ interface Ancestor {
 function blockers(scope: Scope, node: DeletionNode, alias: string, way: readonly Ancestor[]): Reason[] {
   return node.edges.flatMap((edge, index) => {
     const child = `${alias}_${index}`;
-    const condition = blockingChild(scope, edge, child, way);
-    if (condition === null) return [];
-    const exists = sql<boolean>`exists (select 1 from ${tableRef(edge.edge.from)} as ${ident(child)} where ${joins(edge.edge, child, alias)} and ${condition})`;
-    return [{ condition: exists, label: literal(`child:${edge.edge.from}`) }];
+    const reasons = childReasons(scope, edge, child, way);
+    if (reasons.length === 0) return [];
+    const behind = sql`from ${tableRef(edge.edge.from)} as ${ident(child)} where ${joins(edge.edge, child, alias)}`;
+    // The label is asked for only where the row stays: it tells what in the end keeps it, however far behind.
+    const labels = reasons.map(({ condition, label }) => sql`(select ${label} ${behind} and ${condition} limit 1)`);
+    const conditions = any(reasons.map((reason) => reason.condition));
+    return [{ condition: sql<boolean>`exists (select 1 ${behind} and ${conditions})`, label: sql<string>`coalesce(${sql.join(labels)})` }];
   });
 }
 
-/** When a row behind an edge keeps the row in front of it; null for never. */
-function blockingChild(
-  scope: Scope,
-  { edge, action, child: node }: DeletionEdge,
-  child: string,
-  way: readonly Ancestor[],
-): Condition | null {
-  const own = ownProtection(scope, edge.from, child).map((reason) => reason.condition);
-  if (action === 'detach') return own.length === 0 ? null : any(own);
+/** Why a row behind an edge keeps the row in front of it: none for never. */
+function childReasons(scope: Scope, { edge, action, child: node }: DeletionEdge, child: string, way: readonly Ancestor[]): Reason[] {
+  if (action === 'detach') return ownProtection(scope, edge.from, child);
   if (action === 'delete' && node !== null) {
-    const further = blockers(scope, node, child, [...way, { table: edge.from, alias: child }]).map((reason) => reason.condition);
-    return own.length + further.length === 0 ? null : any([...own, ...further]);
+    return [...ownProtection(scope, edge.from, child), ...blockers(scope, node, child, [...way, { table: edge.from, alias: child }])];
   }
   const others = way.filter((ancestor) => ancestor.table === edge.from);
   const notItself = others.map(
@@ -161,7 +157,7 @@ function blockingChild(
   );
   const staying = others.length === 0 ? goesByItsOwnRule(scope, edge.from, child) : null;
   const conditions = [...notItself, ...(staying === null ? [] : [sql<boolean>`(${staying} is not true)`])];
-  return conditions.length === 0 ? sql<boolean>`true` : sql<boolean>`(${sql.join(conditions, sql` and `)})`;
+  return [{ condition: all(conditions), label: literal(`child:${edge.from}`) }];
 }
 
 /** True of rows that their own rule deletes earlier in the same run; null when it deletes none. */

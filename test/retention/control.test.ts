@@ -60,7 +60,7 @@ test('paused in the middle of a table nothing happens until it is resumed', asyn
         await sleep(2_500);
         stop.open();
         await until('the run is paused', async () => (await workflowProgress(client, workflowId))?.stage === 'paused');
-        expect(await stateOf(shop, workflowId)).toBe('paused');
+        await until('the home store knows it', async () => (await stateOf(shop, workflowId)) === 'paused');
         const before = await steps(shop, workflowId);
         await sleep(1_000);
         expect(await steps(shop, workflowId)).toBe(before);
@@ -113,7 +113,7 @@ test('an approval binds to the plan that was shown: another hash, the starter, a
           return progress?.stage === 'waiting for approval' ? progress.planHash : null;
         });
       const shown = await waiting();
-      expect(await stateOf(shop, workflowId)).toBe('waiting');
+      await until('the home store knows it', async () => (await stateOf(shop, workflowId)) === 'waiting');
       await expect(approve(client, workflowId, 'f'.repeat(64), 'officer')).rejects.toThrow();
       await expect(approve(client, workflowId, shown, input.actor)).rejects.toThrow();
       expect(await left(shop)).toMatchObject({ rows: ROWS, gone: 0 });

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { inject, expect, test } from 'vitest';
 import { cancel, pause, resume, start, workflowProgress } from '../../client/retention.ts';
@@ -30,7 +31,7 @@ test('a ledger that lost its last steps parks the run; a person lets it go on, a
         ]);
         stop.open();
         await parked(client, workflowId);
-        expect(await stateOf(shop, workflowId)).toBe('parked');
+        await until('the home store knows it', async () => (await stateOf(shop, workflowId)) === 'parked');
         const before = await left(shop);
         expect(before.expired).toBeGreaterThan(0);
         await resume(client, workflowId);
@@ -39,6 +40,38 @@ test('a ledger that lost its last steps parks the run; a person lets it go on, a
         const file = await certificateOf(shop, workflowId);
         expect(verifyCertificate(file, [])).toMatchObject({ valid: true });
         expect(file.certificate.statements.at(-1)).toContain('restored');
+      },
+      stop,
+    );
+  } finally {
+    await shop.close();
+  }
+});
+
+test('steps that are lost between two calls of a lane are missed, although the chain that is left is whole', async () => {
+  const shop = await longShop();
+  const stop = gate('after commit', 3);
+  try {
+    await withWorker(
+      shop,
+      async (client, taskQueue) => {
+        const { workflowId } = await start(client, { ...input, taskQueue });
+        await stop.reached;
+        await pause(client, workflowId);
+        // The worker learns of it with a heartbeat.
+        await sleep(2_500);
+        stop.open();
+        await until('the run is paused', async () => (await workflowProgress(client, workflowId))?.stage === 'paused');
+        await shop.query('delete from probity.step where run_id = $1 and seq = (select max(seq) from probity.step where run_id = $1)', [
+          workflowId,
+        ]);
+        const before = await left(shop);
+        expect(before.expired).toBeGreaterThan(0);
+        await resume(client, workflowId);
+        await parked(client, workflowId);
+        expect(await left(shop)).toEqual(before);
+        await cancel(client, workflowId);
+        expect(await client.workflow.getHandle(workflowId).result()).toMatchObject({ outcome: 'cancelled' });
       },
       stop,
     );
