@@ -101,11 +101,9 @@ export function verifyCertificate(file: CertificateFile, trusted: readonly KeyOb
 function isCertificateFile(file: Partial<CertificateFile>): boolean {
   if (file.certificate?.format !== CERTIFICATE_FORMAT || !Array.isArray(file.certificate.heads) || !Array.isArray(file.records))
     return false;
-  return (
-    typeof file.signature === 'string' &&
-    typeof file.publicKey === 'string' &&
-    file.records.every((record) => typeof record?.body === 'object')
-  );
+  const records: readonly (Partial<EvidenceRecord> | null)[] = file.records;
+  const hasBodies = records.every((record) => typeof record?.body === 'object' && record.body !== null);
+  return hasBodies && typeof file.signature === 'string' && typeof file.publicKey === 'string';
 }
 
 function embeddedKey(file: CertificateFile): KeyObject | null {
