@@ -22,7 +22,7 @@ The defaults take about an hour, 40 GB of disk and a machine that does nothing e
 
   --rows 10M,20M         sizes of the table
   --order time,random    of the expired rows in the heap
-  --runs 3               of each competitor; medians are shown
+  --runs 3               of each competitor but b, which runs once, at the smallest size; medians are shown
   --competitors abcde    a one DELETE, b the loop, c one lane, d two lanes, e default pacing
   --drop 10M             rows of the partitioned table; 0 leaves it out
   --no-foreign           without the runs beside a foreign workload (at the largest size)
