@@ -134,6 +134,14 @@ export async function lastStep(db: Kysely<unknown>, runId: string, lane: number)
   return row === undefined ? null : { body: row.body, head: row.head, cursor: row.next_cursor, repeated: true };
 }
 
+/** Rows of a physical table that steps of a run have changed so far, over all lanes; a step's range begins with the table's name. */
+export async function changedInUnit(db: Kysely<unknown>, runId: string, unit: string): Promise<number> {
+  const { rows } = await sql<{ changed: number }>`
+    select coalesce(sum(coalesce((body -> 'counts' ->> 'erased')::bigint, 0) + coalesce((body -> 'counts' ->> 'masked')::bigint, 0)), 0)::bigint as changed
+    from probity.step where run_id = ${runId} and starts_with(body ->> 'range', ${`${unit} `}) and head is not null`.execute(db);
+  return rows[0]?.changed ?? 0;
+}
+
 /** All records of a run in this store, lane by lane in order. */
 export async function runRecords(db: Kysely<unknown>, runId: string): Promise<EvidenceRecord[]> {
   const { rows } = await sql<StepRow>`
