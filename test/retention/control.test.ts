@@ -87,8 +87,11 @@ test('a long history is continued as new, paused or not, and the run stays the s
       const first = await client.workflow.getHandle(handle.workflowId).describe();
       await pause(client, handle.workflowId);
       await until('the run is paused', async () => (await workflowProgress(client, handle.workflowId))?.stage === 'paused');
-      for (let sent = 0; sent < MANY_SIGNALS; sent += 100)
+      for (let sent = 0; sent < MANY_SIGNALS; sent += 100) {
         await Promise.all(Array.from({ length: 100 }, () => pause(client, handle.workflowId)));
+        // An answer shows that they have been taken in: a single task would be given no time for all of them.
+        await workflowProgress(client, handle.workflowId);
+      }
       await resume(client, handle.workflowId);
       expect(await client.workflow.getHandle(handle.workflowId).result()).toMatchObject({ outcome: 'complete' });
       const described = await client.workflow.getHandle(handle.workflowId).describe();
