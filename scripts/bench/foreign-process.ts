@@ -20,7 +20,8 @@ const operations: Operation[] = [];
 let running = true;
 let errors = 0;
 
-const say = (message: FromForeign): void => void process.send?.(message);
+/** Resolves when the message has left: thousands of operations take their time. */
+const say = (message: FromForeign): Promise<void> => new Promise((resolve) => process.send?.(message, () => resolve()));
 
 async function sampleKeys(pool: pg.Pool, rows: number): Promise<readonly string[]> {
   const percent = Math.min(100, (SAMPLED_KEYS / rows) * 100);
@@ -52,7 +53,7 @@ async function load(url: string, rate: number, rows: number): Promise<void> {
     }
   };
 
-  say({ kind: 'started' });
+  await say({ kind: 'started' });
   const pending = new Set<Promise<void>>();
   const first = clock();
   for (let index = 0; running; index++) {
@@ -63,10 +64,10 @@ async function load(url: string, rate: number, rows: number): Promise<void> {
   }
   await Promise.all(pending);
   await pool.end();
-  say({ kind: 'operations', operations, errors });
+  await say({ kind: 'operations', operations, errors });
 }
 
-process.on('disconnect', () => process.exit(1));
+process.on('disconnect', () => process.exit(running ? 1 : 0));
 process.on('SIGINT', () => undefined);
 process.on('message', (message: ToForeign) => {
   if (message.kind === 'stop') running = false;
