@@ -13,6 +13,8 @@ export interface Options {
   readonly drop: number;
   readonly write: boolean;
   readonly dir: string | undefined;
+  /** Kept results to show instead of measuring. */
+  readonly merge: readonly string[];
 }
 
 export const USAGE = `npm run bench -- retention [options]
@@ -28,7 +30,8 @@ The defaults take about an hour, 40 GB of disk and a machine that does nothing e
   --no-foreign           without the runs beside a foreign workload (at the largest size)
   --quiet 15             seconds of the foreign workload alone, before each such run
   --dir FOLDER           where the databases go for the time; otherwise the system's temporary folder
-  --write                writes docs/benchmarks.md`;
+  --write                writes docs/benchmarks.md
+  --merge FILE,FILE      measures nothing: shows (and with --write writes) kept results of several runs on one machine`;
 
 export class WrongUsage extends Error {}
 
@@ -53,6 +56,7 @@ export function readOptions(args: readonly string[]): Options | null {
     drop: values.drop === '0' ? 0 : count(values.drop),
     write: values.write,
     dir: values.dir,
+    merge: values.merge === undefined ? [] : values.merge.split(','),
   };
 }
 
@@ -69,6 +73,7 @@ function parse(args: readonly string[]) {
         'no-foreign': { type: 'boolean', default: false },
         quiet: { type: 'string', default: '15' },
         dir: { type: 'string' },
+        merge: { type: 'string' },
         write: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },

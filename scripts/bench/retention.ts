@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeStateFolder, projectRoot } from '../paths.ts';
 import { dropAll, makePristine, restore, RUN_DATABASE } from './clones.ts';
@@ -6,7 +6,7 @@ import { COMPETITORS, type Competitor, type CompetitorId, type Outcome } from '.
 import { left, session, type Dataset, type HeapOrder } from './dataset.ts';
 import { besideForeign } from './foreign.ts';
 import { describeMachine } from './machine.ts';
-import { readOptions, USAGE, type Options } from './options.ts';
+import { readOptions, USAGE, WrongUsage, type Options } from './options.ts';
 import { startOurs, type Ours } from './ours.ts';
 import { benchmarkPage, report } from './report.ts';
 import { toRun, type DropSeries, type Results, type Run, type Series } from './results.ts';
@@ -30,6 +30,12 @@ export async function benchRetention(args: readonly string[]): Promise<void> {
   }
   const began = Date.now();
   const log = (line: string): void => console.error(`${((Date.now() - began) / 1000).toFixed(0).padStart(5)} s  ${line}`);
+  if (options.merge.length > 0) {
+    const results = merge(options.merge.map((file) => JSON.parse(readFileSync(file, 'utf8')) as Results));
+    console.log(report(results));
+    if (options.write) publish(results, ['(several calls, merged)'], log);
+    return;
+  }
   const services = await startServices(options.dir, log);
   try {
     const ours = await startOurs(services);
@@ -140,6 +146,18 @@ async function measureDrop(bench: Bench): Promise<DropSeries> {
     runs.push(await once(bench, dataset, dropping, `round ${round + 1} of ${options.runs}`, false));
   await dropAll(services);
   return { dataset, runs };
+}
+
+/** Runs of the same thing stand together, whichever call measured them. The files are of one machine. */
+function merge(files: readonly Results[]): Results {
+  const [first] = files;
+  if (first === undefined) throw new WrongUsage('There is nothing to merge');
+  const series = new Map<string, Series>();
+  for (const one of files.flatMap((file) => file.series)) {
+    const key = `${one.dataset.rows} ${one.order} ${one.competitor} ${one.besideForeign}`;
+    series.set(key, { ...one, runs: [...(series.get(key)?.runs ?? []), ...one.runs] });
+  }
+  return { ...first, series: [...series.values()], drop: files.find((file) => file.drop !== null)?.drop ?? null };
 }
 
 function publish(results: Results, args: readonly string[], log: (line: string) => void): void {
