@@ -3,8 +3,8 @@ export const DEFAULTS = {
   timezone: 'UTC',
   mode: 'observe',
   regime: 'gdpr',
-  /** One lane already reaches the speed of one plain DELETE; a second one competes with the owner's applications for a processor. */
-  lanes: 1,
+  /** Two lanes already reach the speed of one plain DELETE; more would compete with the owner's applications. */
+  lanes: 2,
   /** More lanes on one table only queue for its indexes and its write-ahead log. */
   mostLanes: 32,
   batchMs: 200,
