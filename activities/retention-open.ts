@@ -5,6 +5,7 @@ import { schemaState } from '../database/migrate.ts';
 import type { Store } from '../database/store.ts';
 import { restored } from '../database/ledger.ts';
 import { drifted, plannedRows, type RetentionPlan } from '../domain/retention/plan.ts';
+import { storeOf } from '../manifest/ids.ts';
 import type { Manifest } from '../manifest/model.ts';
 import type { OpenedPlan } from '../domain/retention/opened.ts';
 import type { ActivityDependencies } from './dependencies.ts';
@@ -39,7 +40,7 @@ export async function openRetention(dependencies: ActivityDependencies, request:
   if (version === null) throw refusal('no manifest', 'No manifest has been applied: run `probity apply`');
   const manifest = (earlier === null ? null : await readManifest(home.db, earlier.manifestHash)) ?? version.manifest;
   const names = [
-    ...new Set(Object.entries(manifest.tables).flatMap(([id, table]) => (table.retention === null ? [] : [id.split('.')[0] ?? '']))),
+    ...new Set(Object.entries(manifest.tables).flatMap(([id, table]) => (table.retention === null ? [] : [storeOf(id)]))),
   ].sort();
   const stores = new Map(names.map((name) => [name, dependencies.store(manifest, name)]));
   const mode = request.dryRun ? 'observe' : manifest.mode;

@@ -40,16 +40,3 @@ export function tableRef(id: string): RawBuilder<unknown> {
   const { schema, table } = splitTable(id);
   return ident(schema, table);
 }
-
-/** `"schema"."table"."column"` of `store.schema.table.column`. Everything after the third dot is the column's name. */
-export function columnRef(id: string): RawBuilder<unknown> {
-  const { schema, table, column } = splitColumn(id);
-  return ident(schema, table, column);
-}
-
-export function splitColumn(id: string): TableName & { readonly column: string } {
-  const [store, schema, table, ...rest] = id.split('.');
-  const column = rest.join('.');
-  if (!store || !schema || !table || !column) throw new Error('a column id has the form store.schema.table.column');
-  return { store, schema, table, column };
-}

@@ -29,7 +29,6 @@ export const DEADLOCK_DETECTED = '40P01';
 export const SERIALIZATION_FAILURE = '40001';
 export const QUERY_CANCELED = '57014';
 export const INSUFFICIENT_PRIVILEGE = '42501';
-export const RAISE_EXCEPTION = 'P0001';
 export const UNDEFINED_TABLE = '42P01';
 export const UNDEFINED_COLUMN = '42703';
 

@@ -19,8 +19,3 @@ export function resolveSecrets(text: string, env: Readonly<Record<string, string
     return value;
   });
 }
-
-/** The variables that a text names, each once. */
-export function secretsIn(text: string): string[] {
-  return [...new Set([...text.matchAll(VARIABLE)].map((found) => found[1]!))];
-}

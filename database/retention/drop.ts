@@ -3,13 +3,14 @@ import type { Unit } from '../../domain/retention/plan.ts';
 import { StoreError, translating } from '../errors.ts';
 import type { Faults } from '../faults.ts';
 import { tableRef } from '../identifiers.ts';
-import { lastStep, restored, takeStep, type Step, type StepEffect, type StepRequest } from '../ledger.ts';
+import { lastStep, restored, takeStep, type Step, type StepEffect } from '../ledger.ts';
 import type { Store } from '../store.ts';
 import type { ActiveHolds } from '../holds.ts';
 import { ROW, takes } from './change.ts';
-import type { LaneResult, LaneWork } from './lane.ts';
+import type { LaneResult } from './lane.ts';
 import { all, holdReasons } from './protection.ts';
 import { targetChange } from './target.ts';
+import { stepRequest, type LaneWork } from './work.ts';
 
 // DETACH waits for every transaction that has used the table: longer, and readers that arrive later queue behind it.
 const DETACH_LOCK_MS = 2_000;
@@ -88,18 +89,8 @@ async function record(
   act: (trx: Kysely<unknown>, holds: ActiveHolds) => Promise<StepEffect>,
 ): Promise<Step> {
   const last = await lastStep(work.target.store.db, work.runId, 0);
-  const request: StepRequest = {
-    runId: work.runId,
-    lane: 0,
-    seq: (last?.body.seq ?? 0) + 1,
-    kind,
-    pass: work.pass,
-    cutOff: work.target.plan.cutOff,
-    lease: work.lease,
-    incarnation: work.incarnation,
-    lockTimeoutMs: DROP_LOCK_MS,
-    statementTimeoutMs: DROP_STATEMENT_MS,
-  };
+  const limits = { lockTimeoutMs: DROP_LOCK_MS, statementTimeoutMs: DROP_STATEMENT_MS };
+  const request = stepRequest(work, 0, (last?.body.seq ?? 0) + 1, kind, limits);
   return takeStep(work.target.store, request, act, faults);
 }
 

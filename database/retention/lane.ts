@@ -4,32 +4,16 @@ import { StoreError } from '../errors.ts';
 import type { Faults } from '../faults.ts';
 import type { ActiveHolds } from '../holds.ts';
 import { changedInUnit, lastStep, restored, takeStep, type Step, type StepEffect } from '../ledger.ts';
-import type { Lease } from '../lease.ts';
 import { changeRange, type Change } from './change.ts';
 import { nextKeysetRange, type KeysetPosition } from './keyset.ts';
-import { FIRST_BLOCKS, Pace, type Pacing } from './pace.ts';
+import { FIRST_BLOCKS, Pace } from './pace.ts';
 import { nextPlace } from './probe.ts';
 import { between, halfWay, OFFSETS, placeInStripe, tid, type Position } from './position.ts';
 import { targetChange, type Target } from './target.ts';
 import type { Condition } from './times.ts';
 import { changeTree, needsTree } from './tree.ts';
 import { blockCount } from './units.ts';
-
-/** One lane's share of one pass over one table. */
-export interface LaneWork {
-  readonly runId: string;
-  readonly target: Target;
-  readonly tableIndex: number;
-  readonly pass: number;
-  readonly lane: number;
-  readonly lanes: number;
-  readonly units: readonly Unit[];
-  readonly lease: Lease;
-  readonly incarnation: string;
-  readonly pacing: Pacing;
-  /** Steps of this lane that the caller knows to be committed; fewer in the ledger mean that the store was restored. */
-  readonly knownSteps: number;
-}
+import { stepRequest, type LaneWork } from './work.ts';
 
 /** What a lane needs from whoever drives it. */
 export interface LaneControl {
@@ -225,19 +209,9 @@ class Lane {
 
   /** Takes the lane's next step. Returns what stood in its way when that was a row or a lock; everything else is thrown. */
   async #attempt(unit: Unit, kind: string, act: Act): Promise<StoreError | null> {
-    const { target, runId, lane, pass, lease, incarnation } = this.#work;
-    const request = {
-      runId,
-      lane,
-      seq: this.#seq + 1,
-      kind,
-      pass,
-      cutOff: target.plan.cutOff,
-      lease,
-      incarnation,
-      lockTimeoutMs: LOCK_TIMEOUT_MS,
-      statementTimeoutMs: STATEMENT_TIMEOUT_MS,
-    };
+    const { target } = this.#work;
+    const limits = { lockTimeoutMs: LOCK_TIMEOUT_MS, statementTimeoutMs: STATEMENT_TIMEOUT_MS };
+    const request = stepRequest(this.#work, this.#work.lane, this.#seq + 1, kind, limits);
     const perform = async (trx: Transaction<unknown>, holds: ActiveHolds): Promise<StepEffect> => {
       const { range, counts, at } = await act(targetChange(target, holds, unit), trx);
       return { range, counts, cursor: { ...this.#cursor, at, blocks: this.#pace.blocks } satisfies LaneCursor };

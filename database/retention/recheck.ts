@@ -4,8 +4,8 @@ import { activeHolds } from '../holds.ts';
 import { lastStep, restored, takeStep } from '../ledger.ts';
 import { inTransaction } from '../store.ts';
 import { COUNTING, countOutcomes, keptByReason } from './count.ts';
-import type { LaneWork } from './lane.ts';
 import { targetChange } from './target.ts';
+import { stepRequest, type LaneWork } from './work.ts';
 
 export interface Recheck {
   /** Rows that the rule still takes: none, unless rows moved meanwhile or failed. */
@@ -43,18 +43,7 @@ export async function recheckTable(work: LaneWork, faults: Faults): Promise<Rech
   if ((last?.body.seq ?? 0) < work.knownSteps) throw restored(store.name, plan.table);
   const step = await takeStep(
     store,
-    {
-      runId,
-      lane: 0,
-      seq: (last?.body.seq ?? 0) + 1,
-      kind: 'recheck',
-      pass: work.pass,
-      cutOff: plan.cutOff,
-      lease: work.lease,
-      incarnation: work.incarnation,
-      lockTimeoutMs: LIMIT_MS,
-      statementTimeoutMs: LIMIT_MS,
-    },
+    stepRequest(work, 0, (last?.body.seq ?? 0) + 1, 'recheck', { lockTimeoutMs: LIMIT_MS, statementTimeoutMs: LIMIT_MS }),
     () => Promise.resolve({ range: `snapshot ${counted.snapshot}`, counts: { remaining, ...kept }, cursor: null }),
     faults,
   );

@@ -1,4 +1,4 @@
-import type { RetentionAction, RetentionRule } from '../../manifest/model.ts';
+import type { RetentionRule } from '../../manifest/model.ts';
 import { canonicalHash } from '../canonical.ts';
 
 /** What a purge would do, counted per table: stored, hashed, and approved by its hash. */
@@ -59,10 +59,6 @@ export function plannedRows(plan: RetentionPlan): number {
 export function ruleText(rule: RetentionRule): string {
   const after = 'column' in rule.after ? rule.after.column : `last ${rule.after.lastOf.split('.').slice(-2).join('.')}`;
   return `${rule.keep} ${after}`;
-}
-
-export function actionVerb(action: RetentionAction): 'delete' | 'mask' | 'aggregate' {
-  return action.kind;
 }
 
 /** `hold:H-12` → `hold H-12`; `child:public.order` → `live order`; `missing:last_seen_at` → `no last_seen_at`. */
