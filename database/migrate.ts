@@ -3,9 +3,20 @@ import { Migrator, type Migration } from 'kysely/migration';
 import type { Store } from './store.ts';
 import * as store0001 from './migrations/0001-store.ts';
 import * as home0002 from './migrations/0002-home.ts';
+import * as store0003 from './migrations/0003-serving.ts';
+import * as home0004 from './migrations/0004-consent.ts';
+import * as home0005 from './migrations/0005-permission.ts';
+import * as home0006 from './migrations/0006-recording.ts';
 
-const STORE_MIGRATIONS = { '0001-store': store0001 };
-const HOME_MIGRATIONS = { ...STORE_MIGRATIONS, '0002-home': home0002 };
+const STORE_MIGRATIONS = { '0001-store': store0001, '0003-serving': store0003 };
+const HOME_MIGRATIONS = {
+  '0001-store': store0001,
+  '0002-home': home0002,
+  '0003-serving': store0003,
+  '0004-consent': home0004,
+  '0005-permission': home0005,
+  '0006-recording': home0006,
+};
 
 type Migrations = Readonly<Record<string, { statements: readonly string[]; up(db: Kysely<unknown>): Promise<void> }>>;
 

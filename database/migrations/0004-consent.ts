@@ -1,0 +1,158 @@
+import type { Kysely } from 'kysely';
+import { sql } from 'kysely';
+
+/**
+ * The consent ledger and what a withdrawal sets in motion. `consent_record` is append-only and says nothing about anybody: who (link) and
+ * what (content, with the salt of the commitment) stand in tables from which rows can be deleted, so the chain survives an erasure.
+ */
+export const statements = [
+  // The manifest's purposes as the rules that SQL judges by; a row for each channel (an empty one where none is declared) and regime.
+  `create table probity.purpose_rule (
+    purpose text not null,
+    regime text not null,
+    channel text not null,
+    basis text not null,
+    objection text,
+    expires interval,
+    double_opt_in boolean not null,
+    minimum_age integer,
+    zone text not null,
+    manifest_hash text not null,
+    primary key (purpose, regime, channel)
+  )`,
+
+  // `subject`: a subject of the manifest, or a kind of somebody not yet known: 'device', 'email' (SHA-256 of the address).
+  `create table probity.consent_link (
+    subject text not null,
+    key text not null,
+    ref uuid not null unique default gen_random_uuid(),
+    created_at timestamptz not null default now(),
+    primary key (subject, key)
+  )`,
+  `create table probity.consent_alias (
+    ref uuid primary key references probity.consent_link (ref) on delete cascade,
+    person uuid not null references probity.consent_link (ref) on delete cascade,
+    linked_at timestamptz not null default now()
+  )`,
+  `create index consent_alias_person on probity.consent_alias (person)`,
+
+  `create table probity.consent_seal (
+    seal_id bigint primary key,
+    count integer not null check (count > 0),
+    root bytea not null,
+    head bytea not null,
+    sealed_at timestamptz not null
+  )`,
+  `create sequence probity.consent_record_number`,
+  `create table probity.consent_record (
+    record_id bigint primary key,
+    ref uuid not null,
+    received_at timestamptz not null,
+    commitment bytea not null,
+    seal_id bigint references probity.consent_seal (seal_id)
+  )`,
+  `create index consent_record_unsealed on probity.consent_record (record_id) where seal_id is null`,
+  `create index consent_record_seal on probity.consent_record (seal_id, record_id)`,
+  `create table probity.consent_content (
+    record_id bigint primary key references probity.consent_record (record_id),
+    ref uuid not null,
+    salt bytea not null,
+    purpose text not null,
+    channel text,
+    decision text not null check (decision in ('asked', 'pending', 'granted', 'refused', 'withdrawn', 'objected', 'objection_upheld',
+      'objection_rejected', 'restricted', 'restriction_lifted')),
+    -- What orders records: the earlier of captured and received.
+    at timestamptz not null,
+    captured_at timestamptz not null,
+    received_at timestamptz not null,
+    touchpoint text not null,
+    notice text,
+    language text,
+    given_by text not null check (given_by in ('self', 'parent')),
+    proof text,
+    actor text not null,
+    door text not null check (door in ('command', 'library', 'import', 'table', 'signal', 'replay')),
+    -- The basis and the end that held when the record came: a later manifest rescues nothing.
+    basis text not null,
+    expires_at timestamptz,
+    manifest_hash text not null,
+    -- Of what was said, so that saying it again changes nothing.
+    fingerprint bytea not null unique
+  )`,
+  `create index consent_content_ref on probity.consent_content (ref, purpose)`,
+
+  `create function probity.refuse_change() returns trigger language plpgsql as $$
+  begin
+    raise exception 'probity: % is append-only', tg_table_name using errcode = 'PB011';
+  end
+  $$`,
+  // The seal's number is the one thing that comes later, once.
+  `create trigger append_only before update on probity.consent_record for each row
+    when (old.seal_id is not null or new.seal_id is null or (new.record_id, new.ref, new.received_at, new.commitment)
+      is distinct from (old.record_id, old.ref, old.received_at, old.commitment)) execute function probity.refuse_change()`,
+  `create trigger append_only_rows before delete on probity.consent_record for each row execute function probity.refuse_change()`,
+  `create trigger append_only_table before truncate on probity.consent_record execute function probity.refuse_change()`,
+  `create trigger append_only before update on probity.consent_seal for each row execute function probity.refuse_change()`,
+  `create trigger append_only_rows before delete on probity.consent_seal for each row execute function probity.refuse_change()`,
+  `create trigger append_only_table before truncate on probity.consent_seal execute function probity.refuse_change()`,
+  // Content may go (erasure, end of its keep), but never change.
+  `create trigger append_only before update on probity.consent_content for each row execute function probity.refuse_change()`,
+  `create trigger append_only_table before truncate on probity.consent_content execute function probity.refuse_change()`,
+
+  // Who is in a segment, and since when: ended in the transaction of a withdrawal, served only together with a permission.
+  `create table probity.membership (
+    segment text not null,
+    purpose text not null,
+    subject text not null,
+    key text not null,
+    since timestamptz not null default now(),
+    ended_at timestamptz,
+    ended_because text,
+    primary key (segment, subject, key, since)
+  )`,
+  `create index membership_live on probity.membership (subject, key, purpose) where ended_at is null`,
+
+  `create table probity.request (
+    request_id text primary key,
+    kind text not null check (kind in ('withdrawal', 'objection', 'restriction')),
+    ref uuid not null,
+    purpose text not null,
+    record_id bigint not null references probity.consent_record (record_id),
+    received_at timestamptz not null,
+    due_at timestamptz not null,
+    state text not null check (state in ('open', 'suppressed')),
+    -- Repeats that came while it was open.
+    repeats integer not null default 0,
+    closed_at timestamptz
+  )`,
+  `create sequence probity.request_number start 1001`,
+  `create unique index request_open on probity.request (ref, purpose, kind) where closed_at is null`,
+  `create table probity.request_suppression (
+    request_id text not null references probity.request (request_id),
+    store text not null,
+    suppressed_at timestamptz not null,
+    primary key (request_id, store)
+  )`,
+
+  // What is still to be told: a workflow to start, a replica to bring up to date. A row goes when it was done.
+  `create table probity.outbox (
+    outbox_id bigint generated always as identity primary key,
+    request_id text not null unique references probity.request (request_id),
+    created_at timestamptz not null default now()
+  )`,
+  `create table probity.replica (store text primary key)`,
+  `create table probity.replica_change (
+    change_id bigint generated always as identity primary key,
+    store text not null references probity.replica (store) on delete cascade,
+    subject text not null,
+    key text not null,
+    purpose text not null,
+    created_at timestamptz not null default clock_timestamp()
+  )`,
+  `create index replica_change_store on probity.replica_change (store, change_id)`,
+];
+
+/** Runs the statements; kysely's migrator calls it inside one transaction. */
+export async function up(db: Kysely<unknown>): Promise<void> {
+  for (const statement of statements) await sql.raw(statement).execute(db);
+}

@@ -1,0 +1,205 @@
+import type { Kysely } from 'kysely';
+import { sql } from 'kysely';
+
+/*
+ * The ledger's functions. What they decide is what `domain/permission` decides; the tests hold the two together. Over records n and g of
+ * one person (and of the devices and addresses linked to it):
+ *   after(g, n)   g's (at, received_at) is greater: of a tie the refusal wins.
+ *   known(g, n)   of one source, or g came when both sources were known to be the same person: on linking the stricter answer wins.
+ *   as specific   n speaks of the purpose as a whole, or g of a channel.
+ * A grant g allows channel c from its time until it expires or until the first refusal n in scope that it does not answer (after, known, as
+ * specific). Where absence allows, a refusal denies from its time until the first grant that answers it.
+ */
+
+const NEGATIVE = `('refused', 'withdrawn', 'objected', 'objection_upheld')`;
+const OPT_IN = `('consent', 'soft_opt_in')`;
+/** Bases that a subject's word does not end. */
+const UNCONDITIONAL = `('contract', 'legal_obligation', 'vital_interests')`;
+/** Below this age, opt-out regimes ask for an opt-in; from the second on the child itself may give it (CCPA, Cal. Civ. Code 1798.120). */
+const CHILD = 16;
+const YOUNGEST = 13;
+
+export const statements = [
+  // Calendar arithmetic of the zone; of two instants that its clocks show alike the earlier.
+  `create function probity.add_duration(p_at timestamptz, p_length interval, p_zone text) returns timestamptz
+    language sql stable set search_path = pg_catalog, pg_temp as $$
+    select coalesce((
+      select min(candidate) from unnest(array[
+        local at time zone p_zone - interval '1 hour', local at time zone p_zone - interval '30 minutes', local at time zone p_zone
+      ]) candidate where candidate at time zone p_zone = local), local at time zone p_zone)
+    from (select (p_at at time zone p_zone) + p_length as local) it
+  $$`,
+
+  `create type probity.permission_target as (subject text, key text, purpose text)`,
+
+  // Derives the spans of (subject, key, purpose) anew. Purpose '*' stands for restrictions. The caller holds the row locks of the links.
+  `create function probity.derive_spans(p_targets probity.permission_target[]) returns void
+    language plpgsql set search_path = pg_catalog, pg_temp as $$
+  begin
+    delete from probity.permission_span s using unnest(p_targets) t
+      where s.purpose = t.purpose and s.subject = t.subject and s.key = t.key;
+    insert into probity.permission_span (purpose, subject, key, regime, channels, every_channel, allows, from_at, until_at, open, of_age_at, of_age)
+    with target as (
+      select distinct t.subject, t.key, t.purpose, coalesce(a.person, l.ref) as root
+      from unnest(p_targets) t join probity.consent_link l on l.subject = t.subject and l.key = t.key
+      left join probity.consent_alias a on a.ref = l.ref
+    ), source as (
+      select root, root as ref, '-infinity'::timestamptz as linked from (select distinct root from target) it
+      union all
+      select it.root, a.ref, a.linked_at from (select distinct root from target) it join probity.consent_alias a on a.person = it.root
+    ), decision as materialized (
+      select s.root, s.linked, c.ref, c.purpose, c.channel, c.decision, c.at, c.received_at, c.given_by, c.basis, c.expires_at
+      from source s join probity.consent_content c on c.ref = s.ref
+      where exists (select from target t where t.root = s.root and t.purpose = c.purpose)
+    ), refusal as materialized (
+      select * from decision where decision in ${NEGATIVE}
+    ), effective as materialized (
+      select d.*, r.regime, r.channel as on_channel, r.basis as rule_basis, r.expires, r.minimum_age, r.zone
+      from decision d join probity.purpose_rule r on r.purpose = d.purpose and (d.channel is null or d.channel = r.channel)
+      where d.decision = 'granted' and (not r.double_opt_in or exists (
+        select from decision p where p.root = d.root and p.purpose = d.purpose and p.ref = d.ref and p.decision = 'pending'
+          and p.channel is not distinct from d.channel and (p.at, p.received_at) <= (d.at, d.received_at)
+          and not exists (
+            select from refusal n where n.root = d.root and n.purpose = d.purpose and n.ref = d.ref
+              and (n.channel is null or n.channel is not distinct from d.channel)
+              and (n.at, n.received_at) >= (p.at, p.received_at) and (n.at, n.received_at) <= (d.at, d.received_at))))
+    ), allowing as (
+      select g.root, g.purpose, g.regime, g.on_channel, g.rule_basis, g.at, g.given_by, g.minimum_age, stopped.at as stopped,
+        least(coalesce(g.expires_at, 'infinity'), coalesce(probity.add_duration(g.at, g.expires, g.zone), 'infinity')) as expires
+      from effective g
+      cross join lateral (
+        select coalesce(min(n.at), 'infinity') as at from refusal n
+        where n.root = g.root and n.purpose = g.purpose and (n.channel is null or n.channel = g.on_channel)
+          and not ((g.at, g.received_at) > (n.at, n.received_at) and (n.ref = g.ref or g.at >= greatest(n.linked, g.linked))
+            and (n.channel is null or g.channel is not null))
+      ) stopped
+      where g.rule_basis in ('consent', 'opt_out')
+    ), denying as (
+      select n.root, n.purpose, r.regime, r.channel as on_channel, r.basis as rule_basis,
+        range_agg(tstzrange(n.at, lifted.at)) as during
+      from refusal n join probity.purpose_rule r on r.purpose = n.purpose and (n.channel is null or n.channel = r.channel)
+      cross join lateral (
+        select coalesce(min(it.at), 'infinity') as at from (
+          select g.at from effective g
+          where g.root = n.root and g.purpose = n.purpose and g.regime = r.regime and g.on_channel = r.channel
+            and (g.at, g.received_at) > (n.at, n.received_at) and (n.ref = g.ref or g.at >= greatest(n.linked, g.linked))
+            and (n.channel is null or g.channel is not null)
+          union all
+          select d.at from decision d
+          where r.objection = 'balanced' and d.decision = 'objection_rejected' and n.decision = 'objected'
+            and d.root = n.root and d.purpose = n.purpose and (d.channel is null or d.channel = r.channel)
+            and (d.at, d.received_at) > (n.at, n.received_at) and (n.ref = d.ref or d.at >= greatest(n.linked, d.linked))
+            and (n.channel is null or d.channel is not null)
+        ) it
+      ) lifted
+      where r.basis <> 'consent' and (r.basis not in ${UNCONDITIONAL} or n.basis not in ${UNCONDITIONAL}) and n.at < lifted.at
+      group by n.root, n.purpose, r.regime, r.channel, r.basis
+    ), soft as (
+      select first.root, first.purpose, first.regime, first.on_channel, first.minimum_age,
+        tstzmultirange(tstzrange(first.at, 'infinity')) - coalesce(d.during, '{}') as during
+      from (
+        select d.root, d.purpose, r.regime, r.channel as on_channel, r.minimum_age, min(d.at) as at
+        from decision d join probity.purpose_rule r on r.purpose = d.purpose and (d.channel is null or d.channel = r.channel)
+        where r.basis = 'soft_opt_in' and d.decision in ('asked', 'pending', 'granted')
+        group by d.root, d.purpose, r.regime, r.channel, r.minimum_age
+      ) first
+      left join denying d on d.root = first.root and d.purpose = first.purpose and d.regime = first.regime and d.on_channel = first.on_channel
+    ), whole as (
+      select d.root, d.purpose, d.regime, range_intersect_agg(d.during) as during
+      from denying d where d.rule_basis not in ${OPT_IN}
+      group by d.root, d.purpose, d.regime
+      having count(*) = (select count(*) from probity.purpose_rule r where r.purpose = d.purpose and r.regime = d.regime)
+    ), span as (
+      select root, purpose, regime, array_agg(on_channel order by on_channel) as channels, false as every_channel, true as allows,
+        at as from_at, least(stopped, expires) as until_at, stopped > expires or stopped = 'infinity' as open,
+        case when given_by = 'self' then of_age.years end as of_age, at as of_age_at
+      from allowing cross join lateral (
+        select case when rule_basis = 'opt_out' then greatest(${YOUNGEST}, minimum_age) else minimum_age end as years
+      ) of_age
+      where at < least(stopped, expires)
+      group by 1, 2, 3, 7, 8, 9, 10, 11
+      union all
+      select root, purpose, regime, array[on_channel], false, true, lower(it), upper(it), upper(it) = 'infinity', minimum_age, lower(it)
+      from soft cross join unnest(during) it
+      union all
+      select root, purpose, regime, array_agg(on_channel order by on_channel), false, false, lower(it), upper(it), upper(it) = 'infinity', null, null
+      from denying cross join unnest(during) it where rule_basis not in ${OPT_IN}
+      group by 1, 2, 3, it
+      union all
+      select root, purpose, regime, '{}', true, false, lower(it), upper(it), upper(it) = 'infinity', null, null
+      from whole cross join unnest(during) it
+      union all
+      select n.root, '*', '*', '{}', true, false, n.at, lifted.at, lifted.at = 'infinity', null, null
+      from decision n cross join lateral (
+        select coalesce(min(d.at), 'infinity') as at from decision d
+        where d.root = n.root and d.purpose = '*' and d.decision = 'restriction_lifted' and (d.at, d.received_at) > (n.at, n.received_at)
+          and (n.ref = d.ref or d.at >= greatest(n.linked, d.linked))
+      ) lifted
+      where n.purpose = '*' and n.decision = 'restricted' and n.at < lifted.at
+    )
+    select s.purpose, t.subject, t.key, s.regime, s.channels, s.every_channel, s.allows, s.from_at, s.until_at, s.open,
+      case when s.of_age is not null then s.of_age_at end, s.of_age
+    from span s join target t on t.root = s.root and t.purpose = s.purpose;
+  end
+  $$`,
+
+  // What the company's tables say of subjects; made from the manifest by `probity apply`. Whoever it does not return is unknown.
+  // birth: the latest day on which the subject can have been born. ends: purpose → when it ends.
+  `create function probity.subject_facts(p_subject text, p_keys text[])
+    returns table (key text, regime text, birth date, ends jsonb)
+    language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+    select l.key, null::text, null::date, '{}'::jsonb from probity.consent_link l where l.subject = p_subject and l.key = any (p_keys)
+  $$`,
+
+  // One row a key, in no order. `p_at`: null asks for now.
+  `create function probity.permissions(p_subject text, p_keys text[], p_purpose text, p_channel text default null, p_at timestamptz default null)
+    returns table (key text, allowed boolean)
+    language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+    with fact as (
+      select f.key, f.regime, f.birth, (f.ends ->> p_purpose)::timestamptz as ends_at
+      from probity.subject_facts(p_subject, p_keys) f where (select probity.serving_open())
+    ), span as materialized (
+      select s.key, s.purpose, s.regime, s.channels, s.allows, s.of_age_at, s.of_age from probity.permission_span s
+      where s.purpose in (p_purpose, '*') and s.subject = p_subject and s.key = any (p_keys)
+        and case when p_at is not null then s.from_at <= p_at and p_at < s.until_at
+          when s.allows then s.open and s.from_at <= statement_timestamp() and statement_timestamp() < s.until_at
+          else s.open or s.from_at <= statement_timestamp() and statement_timestamp() < s.until_at end
+    ), answer as (
+      select f.key, r.regime, bool_or(
+        (f.ends_at is null or f.ends_at > t.at)
+        and (r.basis in ('legal_obligation', 'vital_interests') or not coalesce(s.restricted, false))
+        and case
+          when r.basis in ${OPT_IN} then coalesce(s.allowed, false)
+          when r.basis = 'opt_out' then coalesce(s.allowed, false)
+            or coalesce(f.birth + make_interval(years => greatest(${CHILD}, r.minimum_age)) <= t.at at time zone r.zone, false) and not coalesce(s.denied, false)
+          else (r.minimum_age is null or coalesce(f.birth + make_interval(years => r.minimum_age) <= t.at at time zone r.zone, false))
+            and not coalesce(s.denied, false)
+        end) as allowed
+      from fact f
+      cross join (select coalesce(p_at, statement_timestamp()) as at) t
+      join probity.purpose_rule r on r.purpose = p_purpose and (p_channel is null or r.channel = p_channel)
+        and (r.regime = '*' or f.regime is null or r.regime = f.regime)
+      left join lateral (
+        select bool_or(s.purpose = '*') as restricted,
+          bool_or(s.purpose <> '*' and s.allows and (s.of_age is null or coalesce(f.birth + make_interval(years => s.of_age) <= s.of_age_at at time zone r.zone, false))) as allowed,
+          bool_or(s.purpose <> '*' and not s.allows) as denied
+        from span s
+        where s.key = f.key and (s.purpose = '*' or s.regime = r.regime and r.channel = any (s.channels))
+      ) s on true
+      group by f.key, r.regime
+    )
+    select k.key, coalesce((select bool_and(a.allowed) from answer a where a.key = k.key), false) from unnest(p_keys) k (key)
+  $$`,
+
+  // True only when it is known that the purpose may use the subject's data now (or could at `p_at`).
+  `create function probity.permission(p_subject text, p_key text, p_purpose text, p_channel text default null, p_at timestamptz default null)
+    returns boolean
+    language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+    select coalesce((select p.allowed from probity.permissions(p_subject, array[p_key], p_purpose, p_channel, p_at) p), false)
+  $$`,
+];
+
+/** Runs the statements; kysely's migrator calls it inside one transaction. */
+export async function up(db: Kysely<unknown>): Promise<void> {
+  for (const statement of statements) await sql.raw(statement).execute(db);
+}

@@ -1,0 +1,241 @@
+import type { Kysely } from 'kysely';
+import { sql } from 'kysely';
+
+/*
+ * One way in for every door: records, state, memberships, requests and what is to be told of them, in the caller's transaction. It takes
+ * many records at a time, since 200 callers at once are served by a few transactions better than by 200.
+ */
+
+const OPT_IN = `('consent', 'soft_opt_in')`;
+const STRICTEST_FIRST = `array['consent', 'soft_opt_in', 'opt_out', 'legitimate_interests', 'public_task', 'contract', 'vital_interests', 'legal_obligation']`;
+/** What must not be lost with the store. */
+const NEGATIVE = `('refused', 'withdrawn', 'objected', 'objection_upheld', 'restricted')`;
+
+export const statements = [
+  `create type probity.consent_entry as (
+    subject text, key text, purpose text, channel text, decision text, captured_at timestamptz, touchpoint text, notice text, language text,
+    given_by text, proof text, actor text, door text, id text
+  )`,
+
+  `create function probity.iso(p_at timestamptz) returns text
+    language sql stable set search_path = pg_catalog, pg_temp as $$
+    select to_char(p_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+  $$`,
+
+  // What a commitment binds, byte for byte: a JSON array as jsonb writes it.
+  `create function probity.consent_payload(c probity.consent_content) returns text
+    language sql stable set search_path = pg_catalog, pg_temp as $$
+    select jsonb_build_array(c.record_id, c.purpose, c.channel, c.decision, probity.iso(c.captured_at), probity.iso(c.received_at), c.touchpoint, c.notice,
+      c.language, c.given_by, c.proof, c.actor, c.door, c.basis, probity.iso(c.expires_at), c.manifest_hash)::text
+  $$`,
+
+  // Every (subject, key) of the same person: itself, what it is linked to, and what is linked to that.
+  `create function probity.consent_group(p_refs uuid[]) returns table (root uuid, ref uuid, subject text, key text)
+    language sql stable set search_path = pg_catalog, pg_temp as $$
+    with roots as (
+      select distinct coalesce(a.person, it.ref) as root from unnest(p_refs) it (ref) left join probity.consent_alias a on a.ref = it.ref
+    )
+    select r.root, l.ref, l.subject, l.key from roots r join probity.consent_link l on l.ref = r.root
+    union all
+    select r.root, l.ref, l.subject, l.key from roots r join probity.consent_alias a on a.person = r.root join probity.consent_link l on l.ref = a.ref
+  $$`,
+
+  // Whoever derives a person's state waits for whoever is about to change it. The second round sees a link that was made meanwhile.
+  `create function probity.lock_consents(p_refs uuid[]) returns void
+    language plpgsql set search_path = pg_catalog, pg_temp as $$
+  begin
+    for i in 1..2 loop
+      perform from probity.consent_link l
+        where l.ref in (select g.ref from probity.consent_group(p_refs) g) order by l.ref for no key update;
+    end loop;
+  end
+  $$`,
+
+  // Whether the ledger still allows a purpose to use a person's data on some channel now, whatever the company's tables say. Judged per regime.
+  `create function probity.ledger_allows(p_subject text, p_key text, p_purpose text) returns boolean
+    language sql stable set search_path = pg_catalog, pg_temp as $$
+    select not exists (
+        select from probity.permission_span s
+        where s.purpose = '*' and s.subject = p_subject and s.key = p_key and s.open)
+      and not exists (
+        select from probity.purpose_rule r where r.purpose = p_purpose group by r.regime
+        having case
+          when bool_or(r.basis in ${OPT_IN}) then not exists (
+            select from probity.permission_span s
+            where s.purpose = p_purpose and s.subject = p_subject and s.key = p_key and s.regime = r.regime
+              and s.allows and s.open and s.until_at > clock_timestamp())
+          else exists (
+            select from probity.permission_span s
+            where s.purpose = p_purpose and s.subject = p_subject and s.key = p_key and s.regime = r.regime
+              and not s.allows and s.every_channel and s.open)
+        end)
+  $$`,
+
+  // What follows from changed records in the same transaction: the state, the end of memberships, and word to the replicas.
+  `create function probity.consents_changed(p_targets probity.permission_target[]) returns void
+    language plpgsql set search_path = pg_catalog, pg_temp as $$
+  begin
+    perform probity.derive_spans(p_targets);
+    update probity.membership m set ended_at = clock_timestamp(), ended_because = 'permission ended'
+      from unnest(p_targets) t
+      where m.ended_at is null and m.subject = t.subject and m.key = t.key and t.purpose in (m.purpose, '*')
+        and not probity.ledger_allows(m.subject, m.key, m.purpose);
+    insert into probity.replica_change (store, subject, key, purpose)
+      select r.store, t.subject, t.key, t.purpose from probity.replica r cross join unnest(p_targets) t order by 1, 2, 3, 4;
+  end
+  $$`,
+
+  // Returns a row for each entry, in order; record_id is null where the same had been said before, request_id where it asks for nothing.
+  // The caller may be a client, an import or an application's own transaction.
+  `create function probity.record_consents(p_entries probity.consent_entry[])
+    returns table (n bigint, record_id bigint, request_id text)
+    language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+  #variable_conflict use_column
+  declare
+    v_refs uuid[];
+    v_now timestamptz;
+    v_n bigint[];
+    v_records bigint[];
+    v_targets probity.permission_target[];
+    v_requested bigint[];
+    v_requests text[];
+  begin
+    if exists (select from unnest(p_entries) e where e.purpose <> '*' and not exists (
+      select from probity.purpose_rule r where r.purpose = e.purpose and (e.channel is null or r.channel = e.channel))) then
+      raise exception 'probity: no such purpose, or it does not use this channel' using errcode = 'PB010';
+    end if;
+    if exists (select from unnest(p_entries) e
+      where (e.purpose = '*') <> (e.decision in ('restricted', 'restriction_lifted')) or e.purpose = '*' and e.channel is not null) then
+      raise exception 'probity: a restriction is of all purposes (*), any other decision of one' using errcode = 'PB012';
+    end if;
+
+    insert into probity.consent_link (subject, key)
+      select distinct e.subject, e.key from unnest(p_entries) e
+      where not exists (select from probity.consent_link l where l.subject = e.subject and l.key = e.key) order by 1, 2
+      on conflict do nothing;
+    select array_agg(distinct l.ref) into v_refs
+      from unnest(p_entries) e join probity.consent_link l on l.subject = e.subject and l.key = e.key;
+    perform probity.lock_consents(v_refs);
+    -- After the locks: records of one person are received in the order in which they commit.
+    v_now := clock_timestamp();
+
+    with entry as materialized (
+      select e.n, l.ref, e.purpose, e.channel, e.decision, coalesce(e.captured_at, v_now) as captured_at,
+        coalesce(e.touchpoint, 'unknown') as touchpoint, e.notice, e.language, coalesce(e.given_by, 'self') as given_by, e.proof,
+        coalesce(e.actor, 'unknown') as actor, coalesce(e.door, 'library') as door, rule.basis, rule.expires_at, rule.manifest_hash,
+        sha256(convert_to(case
+          when e.id is not null then jsonb_build_array(e.subject, e.key, e.id)::text
+          when e.captured_at is null then gen_random_uuid()::text
+          else jsonb_build_array(e.subject, e.key, e.purpose, e.channel, e.decision, probity.iso(e.captured_at), e.touchpoint, e.notice, e.language,
+            coalesce(e.given_by, 'self'), e.proof)::text end, 'UTF8')) as fingerprint
+      from unnest(p_entries) with ordinality e
+        (subject, key, purpose, channel, decision, captured_at, touchpoint, notice, language, given_by, proof, actor, door, id, n)
+      join probity.consent_link l on l.subject = e.subject and l.key = e.key
+      cross join lateral (
+        select (array_agg(r.basis order by array_position(${STRICTEST_FIRST}, r.basis)))[1] as basis,
+          case when e.decision = 'granted' then
+            min(probity.add_duration(least(e.captured_at, v_now), r.expires, r.zone)) filter (where r.expires is not null)
+          end as expires_at,
+          min(r.manifest_hash) as manifest_hash
+        from probity.purpose_rule r where r.purpose = e.purpose and (e.channel is null or r.channel = e.channel)
+      ) rule
+    ), fresh as materialized (
+      select distinct on (e.fingerprint) nextval('probity.consent_record_number') as record_id, e.ref, uuid_send(gen_random_uuid()) as salt, e.purpose,
+        e.channel, e.decision, least(e.captured_at, v_now) as at, e.captured_at, v_now as received_at, e.touchpoint, e.notice, e.language, e.given_by,
+        e.proof, e.actor, e.door, coalesce(e.basis, 'none') as basis, e.expires_at, coalesce(e.manifest_hash, '') as manifest_hash, e.fingerprint, e.n
+      from entry e where not exists (select from probity.consent_content c where c.fingerprint = e.fingerprint)
+      order by e.fingerprint, e.n
+    ), content as (
+      insert into probity.consent_content
+      select record_id, ref, salt, purpose, channel, decision, at, captured_at, received_at, touchpoint, notice, language, given_by, proof, actor, door,
+        basis, expires_at, manifest_hash, fingerprint
+      from fresh returning *
+    ), record as (
+      insert into probity.consent_record (record_id, ref, received_at, commitment)
+      select c.record_id, c.ref, c.received_at, sha256(c.salt || convert_to(probity.consent_payload(c), 'UTF8')) from content c
+    )
+    select array_agg(e.n order by e.n), array_agg(f.record_id order by e.n) into v_n, v_records from entry e left join fresh f on f.n = e.n;
+
+    select array_agg(distinct row(g.subject, g.key, c.purpose)::probity.permission_target) into v_targets
+      from probity.consent_content c
+      left join probity.consent_alias a on a.ref = c.ref
+      join probity.consent_group(v_refs) g on g.root = coalesce(a.person, c.ref)
+      where c.record_id = any (v_records);
+    if v_targets is not null then
+      perform probity.consents_changed(v_targets);
+    end if;
+
+    -- Ending one channel of several asks for no clean-up; ending the last does.
+    with wish as (
+      select distinct on (g.root, c.purpose, c.decision) g.root, c.purpose, c.received_at, c.record_id,
+        case c.decision when 'withdrawn' then 'withdrawal' when 'objected' then 'objection' else 'restriction' end as kind
+      from probity.consent_content c
+      left join probity.consent_alias a on a.ref = c.ref
+      join probity.consent_group(v_refs) g on g.root = coalesce(a.person, c.ref) and g.ref = g.root
+      where c.record_id = any (v_records) and c.decision in ('withdrawn', 'objected', 'restricted')
+        and (c.channel is null or not probity.ledger_allows(g.subject, g.key, c.purpose))
+      order by g.root, c.purpose, c.decision, c.record_id
+    ), asked as (
+      insert into probity.request as r (request_id, kind, ref, purpose, record_id, received_at, due_at, state)
+      select 'R-' || nextval('probity.request_number'), w.kind, w.root, w.purpose, w.record_id, w.received_at,
+        probity.add_duration(w.received_at, interval '1 month', coalesce((select min(zone) from probity.purpose_rule), 'UTC')), 'open'
+      from wish w order by w.root, w.purpose, w.kind
+      on conflict (ref, purpose, kind) where closed_at is null do update set repeats = r.repeats + 1
+      returning r.request_id, r.ref, r.purpose, r.kind, r.repeats
+    ), told as (
+      insert into probity.outbox (request_id) select asked.request_id from asked where asked.repeats = 0
+    )
+    select array_agg(w.record_id), array_agg(asked.request_id) into v_requested, v_requests
+      from asked join wish w on w.root = asked.ref and w.purpose = asked.purpose and w.kind = asked.kind;
+
+    insert into probity.sink_queue (body)
+      select jsonb_build_object('kind', 'consent', 'record', c.record_id, 'subject', l.subject, 'key', l.key, 'purpose', c.purpose, 'channel', c.channel,
+        'decision', c.decision, 'captured_at', probity.iso(c.at), 'touchpoint', c.touchpoint, 'notice', c.notice, 'language', c.language,
+        'given_by', c.given_by, 'proof', c.proof, 'actor', c.actor)
+      from probity.consent_content c join probity.consent_link l on l.ref = c.ref
+      where c.record_id = any (v_records) and c.decision in ${NEGATIVE} and c.door <> 'replay' and (select sink from probity.serving)
+      order by c.record_id;
+
+    return query
+      select it.n, it.record_id, q.request_id from unnest(v_n, v_records) it (n, record_id)
+      left join unnest(v_requested, v_requests) q (record_id, request_id) on q.record_id = it.record_id
+      order by it.n;
+  end
+  $$`,
+
+  // A device or an address turns out to be somebody: from now on they are one, and the stricter answer wins. False: it was known already.
+  `create function probity.link_consents(p_kind text, p_key text, p_subject text, p_subject_key text) returns boolean
+    language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+  declare
+    v_ref uuid;
+    v_person uuid;
+    v_targets probity.permission_target[];
+  begin
+    insert into probity.consent_link (subject, key) values (p_kind, p_key), (p_subject, p_subject_key) on conflict do nothing;
+    select l.ref into v_ref from probity.consent_link l where l.subject = p_kind and l.key = p_key;
+    select l.ref into v_person from probity.consent_link l where l.subject = p_subject and l.key = p_subject_key;
+    perform probity.lock_consents(array[v_ref, v_person]);
+    if exists (select from probity.consent_alias a where a.ref = v_ref and a.person = v_person) then
+      return false;
+    end if;
+    if exists (select from probity.consent_alias a where a.ref in (v_ref, v_person) or a.person = v_ref) then
+      raise exception 'probity: linked to somebody else already' using errcode = 'PB013';
+    end if;
+    insert into probity.consent_alias (ref, person, linked_at) values (v_ref, v_person, clock_timestamp());
+    select array_agg(distinct row(g.subject, g.key, c.purpose)::probity.permission_target) into v_targets
+      from probity.consent_group(array[v_person]) g join probity.consent_group(array[v_person]) other on true
+      join probity.consent_content c on c.ref = other.ref;
+    if v_targets is not null then
+      perform probity.consents_changed(v_targets);
+    end if;
+    return true;
+  end
+  $$`,
+
+  `revoke execute on all functions in schema probity from public`,
+];
+
+/** Runs the statements; kysely's migrator calls it inside one transaction. */
+export async function up(db: Kysely<unknown>): Promise<void> {
+  for (const statement of statements) await sql.raw(statement).execute(db);
+}
