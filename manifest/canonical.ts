@@ -1,5 +1,15 @@
 import { shortDurationMs, toIsoDuration } from './duration.ts';
-import type { ColumnDeclaration, Manifest, Mask, RetentionAction, RetentionRule, StoreDeclaration, TableDeclaration } from './model.ts';
+import type {
+  ColumnDeclaration,
+  ColumnOrConstant,
+  ConsentSource,
+  Manifest,
+  Mask,
+  RetentionAction,
+  RetentionRule,
+  StoreDeclaration,
+  TableDeclaration,
+} from './model.ts';
 import type { ParsedManifest } from './schema/root.ts';
 import { mapValues } from './values.ts';
 
@@ -12,7 +22,16 @@ export function toCanonical(parsed: ParsedManifest): Manifest {
   const { controller, regimes, purge } = parsed;
   return {
     organisation: parsed.organisation,
-    controller: controller ? { name: controller.name, country: controller.country ?? null, dpo: controller.dpo ?? null } : null,
+    controller: controller
+      ? {
+          name: controller.name,
+          country: controller.country ?? null,
+          dpo: controller.dpo ?? null,
+          address: controller.address ?? null,
+          contact: controller.contact ?? null,
+          representative: controller.representative ?? null,
+        }
+      : null,
     timezone: parsed.timezone,
     mode: parsed.mode,
     regimes: { default: regimes.default, from: regimes.from ?? null, map: regimes.map },
@@ -30,11 +49,14 @@ export function toCanonical(parsed: ParsedManifest): Manifest {
       onExpiry: purpose.on_expiry ?? null,
       notice: purpose.notice ?? null,
       minimumAge: purpose.minimum_age ?? null,
+      doubleOptIn: purpose.double_opt_in,
+      readers: purpose.readers,
     })),
     subjects: mapValues(parsed.subjects, (subject) => ({
       table: subject.table,
       key: typeof subject.key === 'string' ? [subject.key] : subject.key,
       identities: subject.identities,
+      birth: subject.birth ?? null,
     })),
     tables: mapValues(parsed.tables, table),
     ignored: parsed.ignore,
@@ -45,8 +67,15 @@ export function toCanonical(parsed: ParsedManifest): Manifest {
       country: it.country ?? null,
       receives: it.receives,
       notify: it.notify,
+      safeguard: it.safeguard ?? null,
+      purposes: it.purposes,
+      description: it.description ?? null,
     })),
+    consents: parsed.consents.map(consentSource),
     own: parsed.own,
+    measures: parsed.measures,
+    sink: parsed.sink ?? null,
+    replicas: { leaseMs: shortDurationMs(parsed.replicas.lease) ?? 0 },
     purge: {
       lanes: purge.lanes,
       batchMs: shortDurationMs(purge.batch) ?? 0,
@@ -62,6 +91,28 @@ export function toCanonical(parsed: ParsedManifest): Manifest {
       run: typeof it.run === 'string' ? [it.run] : it.run,
     })),
   };
+}
+
+function consentSource(it: ParsedManifest['consents'][number]): ConsentSource {
+  return {
+    table: it.table,
+    subject: it.subject,
+    key: typeof it.key === 'string' ? [it.key] : it.key,
+    purpose: source(it.purpose),
+    channel: it.channel === undefined ? null : source(it.channel),
+    decision: source(it.decision),
+    decisions: it.decisions,
+    at: it.at,
+    touchpoint: it.touchpoint === undefined ? null : source(it.touchpoint),
+    notice: it.notice === undefined ? null : source(it.notice),
+    language: it.language === undefined ? null : source(it.language),
+    givenBy: it.given_by === undefined ? null : source(it.given_by),
+    changedAt: it.changed_at ?? null,
+  };
+}
+
+function source(written: string | { constant: string }): ColumnOrConstant {
+  return typeof written === 'string' ? { column: written } : written;
 }
 
 function stores(parsed: ParsedManifest): Record<string, StoreDeclaration> {

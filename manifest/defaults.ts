@@ -16,9 +16,14 @@ export const DEFAULTS = {
   leastDuty: 0.01,
   /** One missed night is made up the next morning; older misses are covered by the run that follows. */
   catchUp: 'PT12H',
+  /** Long enough for a pause of a busy database, short enough that a withdrawal is soon felt everywhere. */
+  leaseMs: 5_000,
+  /** Below this every hiccup closes the views; above it "at once" is no longer true. */
+  leastLeaseMs: 1_000,
+  mostLeaseMs: 3_600_000,
   own: { consent_proof: 'P3Y', requests: 'P3Y', runs: 'P2Y', tombstones: 'P2Y', complaint_window: 'P6M' },
 } as const;
 
 /** Jobs that a schedule may name; `RUNNABLE_JOBS` are those that this version runs. */
-export const JOBS = ['retention', 'quality', 'bias', 'segments', 'surveys', 'requests'] as const;
+export const JOBS = ['retention', 'quality', 'bias', 'segments', 'surveys', 'requests', 'consents'] as const;
 export const RUNNABLE_JOBS: readonly string[] = ['retention'];

@@ -5,7 +5,7 @@ import { isValues, type Values } from './values.ts';
 
 /** Maps of named things: files may each bring entries. Every other key stands in one file only. */
 const MAPS: ReadonlySet<string> = new Set(['stores', 'purposes', 'subjects', 'tables', 'ignore', 'recipients', 'schedules', 'own']);
-const LISTS: ReadonlySet<string> = new Set(['references', 'shared']);
+const LISTS: ReadonlySet<string> = new Set(['references', 'shared', 'consents', 'measures']);
 
 export interface Merged extends Source {
   readonly value: Values;

@@ -12,7 +12,7 @@ export type IsoDuration = string;
 
 export interface Manifest {
   readonly organisation: string;
-  readonly controller: { readonly name: string; readonly country: string | null; readonly dpo: string | null } | null;
+  readonly controller: Controller | null;
   readonly timezone: string;
   readonly mode: 'observe' | 'enforce';
   readonly regimes: { readonly default: string; readonly from: string | null; readonly map: Readonly<Record<string, string>> };
@@ -24,7 +24,13 @@ export interface Manifest {
   readonly references: readonly Reference[];
   readonly shared: readonly SharedTable[];
   readonly recipients: Readonly<Record<string, Recipient>>;
+  /** Tables that the company keeps consent in, read into the consent ledger. */
+  readonly consents: readonly ConsentSource[];
   readonly own: Readonly<Record<string, IsoDuration>>;
+  /** What the organisation does to keep data safe (Art. 32), in its own words. */
+  readonly measures: readonly string[];
+  readonly sink: Sink | null;
+  readonly replicas: Replicas;
   readonly purge: PurgePolicy;
   readonly schedules: Readonly<Record<string, ScheduleDeclaration>>;
 }
@@ -38,16 +44,52 @@ export interface StoreDeclaration {
   readonly schemas: readonly string[];
 }
 
+export interface Controller {
+  readonly name: string;
+  readonly country: string | null;
+  readonly dpo: string | null;
+  readonly address: string | null;
+  readonly contact: string | null;
+  readonly representative: string | null;
+}
+
+export type Basis =
+  'consent' | 'soft_opt_in' | 'opt_out' | 'contract' | 'legal_obligation' | 'vital_interests' | 'public_task' | 'legitimate_interests';
+
 export interface Purpose {
-  readonly basis: string | Readonly<Record<string, string>>;
+  /** One for all, or by `default`, channel and regime: see `basisOf` in manifest/basis.ts. */
+  readonly basis: Basis | Readonly<Record<string, Basis>>;
   readonly description: string | null;
-  readonly [declared: string]: unknown;
+  /** The purpose ends for a subject at this time. */
+  readonly ends: ColumnId | null;
+  /** The condition under which the basis holds, in words. */
+  readonly while: string | null;
+  /** Roles of people that it serves, in words. */
+  readonly roles: readonly string[];
+  /** `absolute`: an objection ends it. `balanced`: an objection stops it until somebody has weighed it. */
+  readonly objection: 'absolute' | 'balanced' | null;
+  /** Reference of the balancing test or of the impact assessment. */
+  readonly assessment: string | null;
+  /** Empty: the purpose knows no channels. */
+  readonly channels: readonly string[];
+  /** How long a grant holds. */
+  readonly expires: IsoDuration | null;
+  readonly onExpiry: 'stop' | 'erase' | 'ask' | null;
+  /** The notice that people are shown. */
+  readonly notice: string | null;
+  /** In years. */
+  readonly minimumAge: number | null;
+  readonly doubleOptIn: boolean;
+  /** Postgres roles that may read the purpose's views. */
+  readonly readers: readonly string[];
 }
 
 export interface Subject {
   readonly table: TableId;
   readonly key: readonly string[];
   readonly identities: Readonly<Record<string, string>>;
+  /** Column of the table: a date, a timestamp, or the year as a whole number. */
+  readonly birth: string | null;
 }
 
 export interface TableDeclaration {
@@ -150,6 +192,62 @@ export interface Recipient {
   readonly country: string | null;
   readonly receives: readonly string[];
   readonly notify: Readonly<Record<string, string>>;
+  /** What makes a transfer out of the region lawful, such as standard contractual clauses. */
+  readonly safeguard: string | null;
+  /** For which it receives the data. */
+  readonly purposes: readonly string[];
+  readonly description: string | null;
+}
+
+/** What a consent record says: of a subject, or (the last two) of the organisation about an objection. */
+export type Decision =
+  | 'asked'
+  | 'pending'
+  | 'granted'
+  | 'refused'
+  | 'withdrawn'
+  | 'objected'
+  | 'restricted'
+  | 'restriction_lifted'
+  | 'objection_upheld'
+  | 'objection_rejected';
+
+/** A value of each row, or the same for all rows. */
+export type ColumnOrConstant = { readonly column: string } | { readonly constant: string };
+
+/** A table of any store of which each row is one decision of one subject. */
+export interface ConsentSource {
+  readonly table: TableId;
+  /** A subject of the manifest, or `device` or `email` (a hashed address) for somebody not known yet. */
+  readonly subject: string;
+  readonly key: readonly string[];
+  readonly purpose: ColumnOrConstant;
+  /** Null: the decision is about the purpose as a whole. */
+  readonly channel: ColumnOrConstant | null;
+  readonly decision: ColumnOrConstant;
+  /** The table's word → ours; a word that is not here must be ours already. */
+  readonly decisions: Readonly<Record<string, Decision>>;
+  /** Column: when it was captured. */
+  readonly at: string;
+  readonly touchpoint: ColumnOrConstant | null;
+  readonly notice: ColumnOrConstant | null;
+  readonly language: ColumnOrConstant | null;
+  /** `self` or `parent`; null means `self`. */
+  readonly givenBy: ColumnOrConstant | null;
+  /** Column that grows with each change of a row, so that only what is new is read; null: the whole table is read. */
+  readonly changedAt: string | null;
+}
+
+/** A file outside every store that outlives a restore. Both may hold `${NAME}`. */
+export interface Sink {
+  readonly file: string;
+  /** The key that its entries are encrypted with. */
+  readonly key: string;
+}
+
+export interface Replicas {
+  /** A store that has not heard from the home store for this long answers no, in milliseconds. */
+  readonly leaseMs: number;
 }
 
 export interface PurgePolicy {

@@ -26,7 +26,7 @@ export function validate(manifest: Manifest, names: Names, place: Source['place'
   references(check);
   recipients(check);
   for (const [name, purpose] of Object.entries(manifest.purposes)) {
-    if (typeof purpose['ends'] === 'string') knownStore(check, purpose['ends'], ['purposes', name, 'ends']);
+    if (purpose.ends !== null) knownStore(check, purpose.ends, ['purposes', name, 'ends']);
   }
   if (manifest.regimes.from !== null) subjectName(check, manifest.regimes.from, ['regimes', 'from'], 'any');
   schedules(check);

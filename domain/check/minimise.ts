@@ -69,7 +69,7 @@ function longestNeed(manifest: Manifest, { purposes, columns, floor }: KnownTabl
 
 function limit(purpose: Purpose, floor: string | null): { keep: string; why: string } | null {
   const { basis, expires } = purpose;
-  if (typeof expires === 'string') return { keep: expires, why: 'the last purpose that uses it expires after' };
+  if (expires !== null) return { keep: expires, why: 'the last purpose that uses it expires after' };
   return basis === 'legal_obligation' && floor !== null ? { keep: floor, why: 'the law asks for' } : null;
 }
 

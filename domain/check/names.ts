@@ -80,8 +80,8 @@ function shared(check: StoreCheck): void {
 
 function purposes(check: StoreCheck): void {
   for (const [name, purpose] of Object.entries(check.manifest.purposes)) {
-    const ends = purpose['ends'];
-    if (typeof ends !== 'string' || storeOf(ends) !== check.store) continue;
+    const { ends } = purpose;
+    if (ends === null || storeOf(ends) !== check.store) continue;
     const path: Path = ['purposes', name, 'ends'];
     const { table, column } = columnParts(ends);
     const live = liveTable(check, table, path);

@@ -1,10 +1,12 @@
 import { z } from 'zod';
+import { BASES } from '../basis.ts';
 import { DEFAULTS, JOBS } from '../defaults.ts';
 import { shortDurationMs } from '../duration.ts';
 import { columnId, cron, dailyWindow, duration, name, shortDuration, subjectOrColumn, tableId, timeZone, words } from './scalars.ts';
+import { consentSource } from './consent.ts';
 import { reference, sharedTable, table } from './table.ts';
 
-const basis = z.enum(['consent', 'soft_opt_in', 'contract', 'legal_obligation', 'vital_interests', 'public_task', 'legitimate_interests']);
+const basis = z.enum(BASES);
 const channels = z.array(words);
 
 const store = z.strictObject({
@@ -14,7 +16,7 @@ const store = z.strictObject({
 });
 
 const purpose = z.strictObject({
-  basis: z.union([basis, z.record(words, basis)]),
+  basis: z.union([basis, z.record(words, basis)]).meta({ description: 'One, or by `default`, channel and regime' }),
   description: words.optional(),
   ends: columnId.optional().meta({ description: 'The purpose ends for a subject at this time' }),
   while: words.optional().meta({ description: 'Condition under which the basis holds' }),
@@ -25,13 +27,16 @@ const purpose = z.strictObject({
   expires: duration.optional(),
   on_expiry: z.enum(['stop', 'erase', 'ask']).optional(),
   notice: words.optional(),
-  minimum_age: z.int().min(0).max(150).optional(),
+  minimum_age: z.int().min(0).max(150).optional().meta({ description: 'Years; an unknown age is too young' }),
+  double_opt_in: z.boolean().default(false).meta({ description: 'A grant counts only after a `pending` that it confirms' }),
+  readers: z.array(words).default([]).meta({ description: 'Postgres roles that may read the views of the purpose' }),
 });
 
 const subject = z.strictObject({
   table: tableId,
   key: z.union([words, z.array(words).min(1)]),
   identities: z.record(name, words).default({}).meta({ description: 'Identity → column of the subject table' }),
+  birth: words.optional().meta({ description: 'Column: a date, a timestamp, or the year as a whole number' }),
 });
 
 const notify = z.union([
@@ -45,6 +50,9 @@ const recipient = z.strictObject({
   country: words.optional(),
   receives: z.array(subjectOrColumn).default([]),
   notify,
+  safeguard: words.optional().meta({ description: 'What makes a transfer lawful, such as standard contractual clauses' }),
+  purposes: z.array(name).default([]),
+  description: words.optional(),
 });
 
 const batch = shortDuration.refine(
@@ -85,13 +93,35 @@ const own = z.strictObject({
   complaint_window: duration.default(DEFAULTS.own.complaint_window),
 });
 
+const controller = z.strictObject({
+  name: words,
+  country: words.optional(),
+  dpo: words.optional().meta({ description: 'How to reach the data protection officer' }),
+  address: words.optional(),
+  contact: words.optional().meta({ description: 'How to reach the controller' }),
+  representative: words.optional().meta({ description: 'In the Union, of a controller that is not (Art. 27)' }),
+});
+
+const sink = z.strictObject({
+  file: words.meta({ description: 'A file outside every store', examples: ['${PROBITY_SINK}'] }),
+  key: words.meta({ description: 'Encrypts its entries', examples: ['${PROBITY_SINK_KEY}'] }),
+});
+
+const lease = shortDuration.refine(
+  (text) => {
+    const ms = shortDurationMs(text);
+    return ms === null || (ms >= DEFAULTS.leastLeaseMs && ms <= DEFAULTS.mostLeaseMs);
+  },
+  `must be from ${DEFAULTS.leastLeaseMs / 1000}s to ${DEFAULTS.mostLeaseMs / 3_600_000}h`,
+);
+
 const regime = words.meta({ description: 'gdpr, ccpa, …' });
 
 /** The manifest as a user spells it. Strict: an unknown key is an error, since a misspelt promise would not be kept. */
 export const manifestSchema = z.strictObject({
   $schema: z.string().optional(),
   organisation: words,
-  controller: z.strictObject({ name: words, country: words.optional(), dpo: words.optional() }).optional(),
+  controller: controller.optional(),
   timezone: timeZone.default(DEFAULTS.timezone),
   mode: z.enum(['observe', 'enforce']).default(DEFAULTS.mode).meta({ description: '`observe` plans and reports only' }),
   regimes: z
@@ -105,7 +135,17 @@ export const manifestSchema = z.strictObject({
   references: z.array(reference).default([]),
   shared: z.array(sharedTable).default([]),
   recipients: z.record(name, recipient).default({}),
+  consents: z.array(consentSource).default([]).meta({ description: 'Tables that the company keeps consent in' }),
   own: own.prefault({}),
+  measures: z.array(words).default([]).meta({ description: 'What keeps data safe (Art. 32), in a sentence each' }),
+  sink: sink.optional().meta({ description: 'Withdrawals are written here too, so that a restored backup forgets none' }),
+  replicas: z
+    .strictObject({
+      lease: lease
+        .default(`${DEFAULTS.leaseMs / 1000}s`)
+        .meta({ description: 'A store that has not heard from home for so long answers no', examples: ['5s'] }),
+    })
+    .prefault({}),
   purge: purge.prefault({}),
   schedules: z.record(name, schedule).default({}),
 });
