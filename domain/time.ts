@@ -43,6 +43,15 @@ export function endOfKeep(after: Date, floor: Pick<Floor, 'keep' | 'from'>, zone
   return start.plus(durationOf(floor.keep)).toJSDate();
 }
 
+/**
+ * When a promise made at an instant ends, by the clock on the wall (also its hours). Of two instants that the clock shows alike the earlier;
+ * a time that it skips is read as if it had not yet been put forward. `probity.add_duration` is the same in SQL.
+ */
+export function addDuration(from: Date, length: IsoDuration, zone: string): Date {
+  const wall = at(from, zone).setZone('utc', { keepLocalTime: true }).plus(durationOf(length));
+  return first(wall.setZone(zone, { keepLocalTime: true })).toJSDate();
+}
+
 /** The local day of an instant, `YYYY-MM-DD`. A `date` before the local day of a cut-off lies wholly before the cut-off. */
 export function localDate(instant: Date, zone: string): string {
   const date = at(instant, zone).toISODate();
