@@ -20,80 +20,105 @@ const CHILD = 16;
 const YOUNGEST = 13;
 
 export const statements = [
-  // Calendar arithmetic of the zone; of two instants that its clocks show alike the earlier.
-  `create function probity.add_duration(p_at timestamptz, p_length interval, p_zone text) returns timestamptz
-    language sql stable set search_path = pg_catalog, pg_temp as $$
-    select coalesce((
-      select min(candidate) from unnest(array[
-        local at time zone p_zone - interval '1 hour', local at time zone p_zone - interval '30 minutes', local at time zone p_zone
-      ]) candidate where candidate at time zone p_zone = local), local at time zone p_zone)
-    from (select (p_at at time zone p_zone) + p_length as local) it
+  // Calendar arithmetic of the zone; of two instants that its clocks show alike the earlier. One expression, so that it is inlined.
+  `create function probity.add_duration(p_at timestamptz, p_length interval, p_zone text) returns timestamptz language sql stable as $$
+    select case
+      when (((p_at at time zone p_zone) + p_length) at time zone p_zone - interval '1 hour') at time zone p_zone = (p_at at time zone p_zone) + p_length
+        then ((p_at at time zone p_zone) + p_length) at time zone p_zone - interval '1 hour'
+      when (((p_at at time zone p_zone) + p_length) at time zone p_zone - interval '30 minutes') at time zone p_zone = (p_at at time zone p_zone) + p_length
+        then ((p_at at time zone p_zone) + p_length) at time zone p_zone - interval '30 minutes'
+      else ((p_at at time zone p_zone) + p_length) at time zone p_zone
+    end
   $$`,
 
   `create type probity.permission_target as (subject text, key text, purpose text)`,
+  `create type probity.consent_group as (subject text, key text, purpose text, root uuid)`,
+  `create type probity.consent_decision as (root uuid, linked timestamptz, ref uuid, purpose text, channel text, decision text, at timestamptz,
+    received_at timestamptz, given_by text, basis text, expires_at timestamptz)`,
+
+  // The three that follow read by index, whatever the planner thinks of tables that were empty a moment ago.
+  `create function probity.groups_of(p_targets probity.permission_target[]) returns probity.consent_group[]
+    language sql stable set search_path = pg_catalog, pg_temp set jit = off set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off as $$
+    select array_agg(row(t.subject, t.key, t.purpose, coalesce(a.person, l.ref))::probity.consent_group)
+    from unnest(p_targets) t join probity.consent_link l on l.subject = t.subject and l.key = t.key
+    left join probity.consent_alias a on a.ref = l.ref
+  $$`,
+  `create function probity.decisions_of(p_groups probity.consent_group[]) returns probity.consent_decision[]
+    language sql stable set search_path = pg_catalog, pg_temp set jit = off set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off as $$
+    select array_agg(row(g.root, s.linked, c.ref, c.purpose, c.channel, c.decision, c.at, c.received_at, c.given_by, c.basis,
+      c.expires_at)::probity.consent_decision)
+    from (select distinct it.root, it.purpose from unnest(p_groups) it) g
+    cross join lateral (
+      select g.root as ref, '-infinity'::timestamptz as linked
+      union all
+      select a.ref, a.linked_at from probity.consent_alias a where a.person = g.root
+    ) s
+    join probity.consent_content c on c.ref = s.ref and c.purpose = g.purpose
+  $$`,
+  `create function probity.forget_spans(p_targets probity.permission_target[]) returns void
+    language sql set search_path = pg_catalog, pg_temp set jit = off set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off as $$
+    delete from probity.permission_span s using unnest(p_targets) t
+    where s.purpose = t.purpose and s.subject = t.subject and s.key = t.key
+  $$`,
 
   // Derives the spans of (subject, key, purpose) anew. Purpose '*' stands for restrictions. The caller holds the row locks of the links.
+  // Hash joins only: their cost grows with the number of targets, that of nested loops with its square.
   `create function probity.derive_spans(p_targets probity.permission_target[]) returns void
-    language plpgsql set search_path = pg_catalog, pg_temp as $$
+    language plpgsql set search_path = pg_catalog, pg_temp set jit = off set enable_nestloop = off as $$
+  declare
+    v_groups probity.consent_group[] := probity.groups_of(p_targets);
+    v_decisions probity.consent_decision[] := probity.decisions_of(v_groups);
   begin
-    delete from probity.permission_span s using unnest(p_targets) t
-      where s.purpose = t.purpose and s.subject = t.subject and s.key = t.key;
+    perform probity.forget_spans(p_targets);
     insert into probity.permission_span (purpose, subject, key, regime, channels, every_channel, allows, from_at, until_at, open, of_age_at, of_age)
     with target as (
-      select distinct t.subject, t.key, t.purpose, coalesce(a.person, l.ref) as root
-      from unnest(p_targets) t join probity.consent_link l on l.subject = t.subject and l.key = t.key
-      left join probity.consent_alias a on a.ref = l.ref
-    ), source as (
-      select root, root as ref, '-infinity'::timestamptz as linked from (select distinct root from target) it
-      union all
-      select it.root, a.ref, a.linked_at from (select distinct root from target) it join probity.consent_alias a on a.person = it.root
+      select distinct it.subject, it.key, it.purpose, it.root from unnest(v_groups) it
     ), decision as materialized (
-      select s.root, s.linked, c.ref, c.purpose, c.channel, c.decision, c.at, c.received_at, c.given_by, c.basis, c.expires_at
-      from source s join probity.consent_content c on c.ref = s.ref
-      where exists (select from target t where t.root = s.root and t.purpose = c.purpose)
+      select it.* from unnest(v_decisions) with ordinality it
+        (root, linked, ref, purpose, channel, decision, at, received_at, given_by, basis, expires_at, n)
     ), refusal as materialized (
       select * from decision where decision in ${NEGATIVE}
+    ), confirmed as (
+      select d.n from decision d
+      join decision p on p.root = d.root and p.purpose = d.purpose and p.ref = d.ref and p.channel is not distinct from d.channel
+        and (p.at, p.received_at) <= (d.at, d.received_at)
+      left join refusal n on n.root = d.root and n.purpose = d.purpose and n.ref = d.ref
+        and (n.channel is null or n.channel is not distinct from d.channel)
+        and (n.at, n.received_at) >= (p.at, p.received_at) and (n.at, n.received_at) <= (d.at, d.received_at)
+      where d.decision = 'granted' and p.decision = 'pending' and n.n is null
+      group by d.n
     ), effective as materialized (
       select d.*, r.regime, r.channel as on_channel, r.basis as rule_basis, r.expires, r.minimum_age, r.zone
       from decision d join probity.purpose_rule r on r.purpose = d.purpose and (d.channel is null or d.channel = r.channel)
-      where d.decision = 'granted' and (not r.double_opt_in or exists (
-        select from decision p where p.root = d.root and p.purpose = d.purpose and p.ref = d.ref and p.decision = 'pending'
-          and p.channel is not distinct from d.channel and (p.at, p.received_at) <= (d.at, d.received_at)
-          and not exists (
-            select from refusal n where n.root = d.root and n.purpose = d.purpose and n.ref = d.ref
-              and (n.channel is null or n.channel is not distinct from d.channel)
-              and (n.at, n.received_at) >= (p.at, p.received_at) and (n.at, n.received_at) <= (d.at, d.received_at))))
+      left join confirmed c on c.n = d.n
+      where d.decision = 'granted' and (not r.double_opt_in or c.n is not null)
     ), allowing as (
-      select g.root, g.purpose, g.regime, g.on_channel, g.rule_basis, g.at, g.given_by, g.minimum_age, stopped.at as stopped,
+      select g.root, g.purpose, g.regime, g.on_channel, g.rule_basis, g.at, g.given_by, g.minimum_age, coalesce(min(n.at), 'infinity') as stopped,
         least(coalesce(g.expires_at, 'infinity'), coalesce(probity.add_duration(g.at, g.expires, g.zone), 'infinity')) as expires
       from effective g
-      cross join lateral (
-        select coalesce(min(n.at), 'infinity') as at from refusal n
-        where n.root = g.root and n.purpose = g.purpose and (n.channel is null or n.channel = g.on_channel)
-          and not ((g.at, g.received_at) > (n.at, n.received_at) and (n.ref = g.ref or g.at >= greatest(n.linked, g.linked))
-            and (n.channel is null or g.channel is not null))
-      ) stopped
+      left join refusal n on n.root = g.root and n.purpose = g.purpose and (n.channel is null or n.channel = g.on_channel)
+        and not ((g.at, g.received_at) > (n.at, n.received_at) and (n.ref = g.ref or g.at >= greatest(n.linked, g.linked))
+          and (n.channel is null or g.channel is not null))
       where g.rule_basis in ('consent', 'opt_out')
-    ), denying as (
-      select n.root, n.purpose, r.regime, r.channel as on_channel, r.basis as rule_basis,
-        range_agg(tstzrange(n.at, lifted.at)) as during
+      group by g.n, g.root, g.purpose, g.regime, g.on_channel, g.rule_basis, g.at, g.given_by, g.minimum_age, g.expires_at, g.expires, g.zone
+    ), answering as (
+      select g.root, g.purpose, g.ref, g.linked, g.channel, g.regime, g.on_channel, g.at, g.received_at, false as only_objections from effective g
+      union all
+      select d.root, d.purpose, d.ref, d.linked, d.channel, r.regime, r.channel, d.at, d.received_at, true
+      from decision d join probity.purpose_rule r on r.purpose = d.purpose and (d.channel is null or d.channel = r.channel)
+      where d.decision = 'objection_rejected' and r.objection = 'balanced'
+    ), denied as (
+      select n.root, n.purpose, r.regime, r.channel as on_channel, r.basis as rule_basis, n.at, coalesce(min(g.at), 'infinity') as lifted
       from refusal n join probity.purpose_rule r on r.purpose = n.purpose and (n.channel is null or n.channel = r.channel)
-      cross join lateral (
-        select coalesce(min(it.at), 'infinity') as at from (
-          select g.at from effective g
-          where g.root = n.root and g.purpose = n.purpose and g.regime = r.regime and g.on_channel = r.channel
-            and (g.at, g.received_at) > (n.at, n.received_at) and (n.ref = g.ref or g.at >= greatest(n.linked, g.linked))
-            and (n.channel is null or g.channel is not null)
-          union all
-          select d.at from decision d
-          where r.objection = 'balanced' and d.decision = 'objection_rejected' and n.decision = 'objected'
-            and d.root = n.root and d.purpose = n.purpose and (d.channel is null or d.channel = r.channel)
-            and (d.at, d.received_at) > (n.at, n.received_at) and (n.ref = d.ref or d.at >= greatest(n.linked, d.linked))
-            and (n.channel is null or d.channel is not null)
-        ) it
-      ) lifted
-      where r.basis <> 'consent' and (r.basis not in ${UNCONDITIONAL} or n.basis not in ${UNCONDITIONAL}) and n.at < lifted.at
-      group by n.root, n.purpose, r.regime, r.channel, r.basis
+      left join answering g on g.root = n.root and g.purpose = n.purpose and g.regime = r.regime and g.on_channel = r.channel
+        and (not g.only_objections or n.decision = 'objected')
+        and (g.at, g.received_at) > (n.at, n.received_at) and (n.ref = g.ref or g.at >= greatest(n.linked, g.linked))
+        and (n.channel is null or g.channel is not null)
+      where r.basis <> 'consent' and (r.basis not in ${UNCONDITIONAL} or n.basis not in ${UNCONDITIONAL})
+      group by n.n, n.root, n.purpose, r.regime, r.channel, r.basis, n.at
+    ), denying as (
+      select root, purpose, regime, on_channel, rule_basis, range_agg(tstzrange(at, lifted)) as during
+      from denied where at < lifted group by root, purpose, regime, on_channel, rule_basis
     ), soft as (
       select first.root, first.purpose, first.regime, first.on_channel, first.minimum_age,
         tstzmultirange(tstzrange(first.at, 'infinity')) - coalesce(d.during, '{}') as during
@@ -129,13 +154,15 @@ export const statements = [
       select root, purpose, regime, '{}', true, false, lower(it), upper(it), upper(it) = 'infinity', null, null
       from whole cross join unnest(during) it
       union all
-      select n.root, '*', '*', '{}', true, false, n.at, lifted.at, lifted.at = 'infinity', null, null
-      from decision n cross join lateral (
-        select coalesce(min(d.at), 'infinity') as at from decision d
-        where d.root = n.root and d.purpose = '*' and d.decision = 'restriction_lifted' and (d.at, d.received_at) > (n.at, n.received_at)
-          and (n.ref = d.ref or d.at >= greatest(n.linked, d.linked))
-      ) lifted
-      where n.purpose = '*' and n.decision = 'restricted' and n.at < lifted.at
+      select root, '*', '*', '{}', true, false, at, lifted, lifted = 'infinity', null, null
+      from (
+        select n.root, n.at, coalesce(min(d.at), 'infinity') as lifted
+        from decision n
+        left join decision d on d.root = n.root and d.purpose = n.purpose and d.decision = 'restriction_lifted'
+          and (d.at, d.received_at) > (n.at, n.received_at) and (n.ref = d.ref or d.at >= greatest(n.linked, d.linked))
+        where n.purpose = '*' and n.decision = 'restricted'
+        group by n.n, n.root, n.at
+      ) it where at < lifted
     )
     select s.purpose, t.subject, t.key, s.regime, s.channels, s.every_channel, s.allows, s.from_at, s.until_at, s.open,
       case when s.of_age is not null then s.of_age_at end, s.of_age

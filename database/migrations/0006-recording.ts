@@ -18,14 +18,14 @@ export const statements = [
   )`,
 
   `create function probity.iso(p_at timestamptz) returns text
-    language sql stable set search_path = pg_catalog, pg_temp as $$
-    select to_char(p_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+    language sql stable as $$
+    select pg_catalog.to_char(p_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
   $$`,
 
   // What a commitment binds, byte for byte: a JSON array as jsonb writes it.
   `create function probity.consent_payload(c probity.consent_content) returns text
-    language sql stable set search_path = pg_catalog, pg_temp as $$
-    select jsonb_build_array(c.record_id, c.purpose, c.channel, c.decision, probity.iso(c.captured_at), probity.iso(c.received_at), c.touchpoint, c.notice,
+    language sql stable as $$
+    select pg_catalog.jsonb_build_array(c.record_id, c.purpose, c.channel, c.decision, probity.iso(c.captured_at), probity.iso(c.received_at), c.touchpoint, c.notice,
       c.language, c.given_by, c.proof, c.actor, c.door, c.basis, probity.iso(c.expires_at), c.manifest_hash)::text
   $$`,
 
@@ -85,11 +85,17 @@ export const statements = [
   end
   $$`,
 
+  `create function probity.request_kind(p_decision text) returns text language sql immutable as $$
+    select case p_decision when 'withdrawn' then 'withdrawal' when 'objected' then 'objection' when 'restricted' then 'restriction' end
+  $$`,
+
+  // By index, as above: a plan that was made for empty tables must not outlive them.
   // Returns a row for each entry, in order; record_id is null where the same had been said before, request_id where it asks for nothing.
   // The caller may be a client, an import or an application's own transaction.
   `create function probity.record_consents(p_entries probity.consent_entry[])
     returns table (n bigint, record_id bigint, request_id text)
-    language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+    language plpgsql security definer set search_path = pg_catalog, pg_temp set jit = off set enable_hashjoin = off set enable_mergejoin = off
+    set enable_seqscan = off as $$
   #variable_conflict use_column
   declare
     v_refs uuid[];
@@ -97,8 +103,6 @@ export const statements = [
     v_n bigint[];
     v_records bigint[];
     v_targets probity.permission_target[];
-    v_requested bigint[];
-    v_requests text[];
   begin
     if exists (select from unnest(p_entries) e where e.purpose <> '*' and not exists (
       select from probity.purpose_rule r where r.purpose = e.purpose and (e.channel is null or r.channel = e.channel))) then
@@ -140,65 +144,68 @@ export const statements = [
         from probity.purpose_rule r where r.purpose = e.purpose and (e.channel is null or r.channel = e.channel)
       ) rule
     ), fresh as materialized (
-      select distinct on (e.fingerprint) nextval('probity.consent_record_number') as record_id, e.ref, uuid_send(gen_random_uuid()) as salt, e.purpose,
-        e.channel, e.decision, least(e.captured_at, v_now) as at, e.captured_at, v_now as received_at, e.touchpoint, e.notice, e.language, e.given_by,
-        e.proof, e.actor, e.door, coalesce(e.basis, 'none') as basis, e.expires_at, coalesce(e.manifest_hash, '') as manifest_hash, e.fingerprint, e.n
-      from entry e where not exists (select from probity.consent_content c where c.fingerprint = e.fingerprint)
-      order by e.fingerprint, e.n
+      select e.*, case when e.first and not exists (select from probity.consent_content c where c.fingerprint = e.fingerprint)
+        then nextval('probity.consent_record_number') end as record_id
+      from (select entry.*, row_number() over (partition by entry.fingerprint order by entry.n) = 1 as first from entry) e order by e.n
     ), content as (
       insert into probity.consent_content
-      select record_id, ref, salt, purpose, channel, decision, at, captured_at, received_at, touchpoint, notice, language, given_by, proof, actor, door,
-        basis, expires_at, manifest_hash, fingerprint
-      from fresh returning *
+      select record_id, ref, uuid_send(gen_random_uuid()), purpose, channel, decision, least(captured_at, v_now), captured_at, v_now, touchpoint, notice,
+        language, given_by, proof, actor, door, coalesce(basis, 'none'), expires_at, coalesce(manifest_hash, ''), fingerprint
+      from fresh where record_id is not null order by record_id
+      returning *
     ), record as (
       insert into probity.consent_record (record_id, ref, received_at, commitment)
       select c.record_id, c.ref, c.received_at, sha256(c.salt || convert_to(probity.consent_payload(c), 'UTF8')) from content c
     )
-    select array_agg(e.n order by e.n), array_agg(f.record_id order by e.n) into v_n, v_records from entry e left join fresh f on f.n = e.n;
+    select array_agg(f.n order by f.n), array_agg(f.record_id order by f.n) into v_n, v_records from fresh f;
 
     select array_agg(distinct row(g.subject, g.key, c.purpose)::probity.permission_target) into v_targets
-      from probity.consent_content c
+      from unnest(v_records) it (record_id) join probity.consent_content c on c.record_id = it.record_id
       left join probity.consent_alias a on a.ref = c.ref
-      join probity.consent_group(v_refs) g on g.root = coalesce(a.person, c.ref)
-      where c.record_id = any (v_records);
+      cross join lateral (
+        select l.subject, l.key from probity.consent_link l where l.ref = coalesce(a.person, c.ref)
+        union all
+        select l.subject, l.key from probity.consent_alias o join probity.consent_link l on l.ref = o.ref where o.person = coalesce(a.person, c.ref)
+      ) g;
     if v_targets is not null then
       perform probity.consents_changed(v_targets);
     end if;
 
     -- Ending one channel of several asks for no clean-up; ending the last does.
     with wish as (
-      select distinct on (g.root, c.purpose, c.decision) g.root, c.purpose, c.received_at, c.record_id,
-        case c.decision when 'withdrawn' then 'withdrawal' when 'objected' then 'objection' else 'restriction' end as kind
-      from probity.consent_content c
+      select distinct on (l.ref, c.purpose, c.decision) l.ref, c.purpose, c.received_at, c.record_id, probity.request_kind(c.decision) as kind
+      from unnest(v_records) it (record_id) join probity.consent_content c on c.record_id = it.record_id
       left join probity.consent_alias a on a.ref = c.ref
-      join probity.consent_group(v_refs) g on g.root = coalesce(a.person, c.ref) and g.ref = g.root
-      where c.record_id = any (v_records) and c.decision in ('withdrawn', 'objected', 'restricted')
-        and (c.channel is null or not probity.ledger_allows(g.subject, g.key, c.purpose))
-      order by g.root, c.purpose, c.decision, c.record_id
+      join probity.consent_link l on l.ref = coalesce(a.person, c.ref)
+      where probity.request_kind(c.decision) is not null
+        and (c.channel is null or not probity.ledger_allows(l.subject, l.key, c.purpose))
+      order by l.ref, c.purpose, c.decision, c.record_id
     ), asked as (
       insert into probity.request as r (request_id, kind, ref, purpose, record_id, received_at, due_at, state)
-      select 'R-' || nextval('probity.request_number'), w.kind, w.root, w.purpose, w.record_id, w.received_at,
-        probity.add_duration(w.received_at, interval '1 month', coalesce((select min(zone) from probity.purpose_rule), 'UTC')), 'open'
-      from wish w order by w.root, w.purpose, w.kind
+      select 'R-' || nextval('probity.request_number'), w.kind, w.ref, w.purpose, w.record_id, w.received_at,
+        probity.add_duration(w.received_at, interval '1 month', zone.name), 'open'
+      from wish w cross join (select coalesce(min(it.zone), 'UTC') as name from probity.purpose_rule it) zone
+      order by w.ref, w.purpose, w.kind
       on conflict (ref, purpose, kind) where closed_at is null do update set repeats = r.repeats + 1
-      returning r.request_id, r.ref, r.purpose, r.kind, r.repeats
-    ), told as (
-      insert into probity.outbox (request_id) select asked.request_id from asked where asked.repeats = 0
+      returning r.request_id, r.repeats
     )
-    select array_agg(w.record_id), array_agg(asked.request_id) into v_requested, v_requests
-      from asked join wish w on w.root = asked.ref and w.purpose = asked.purpose and w.kind = asked.kind;
+    insert into probity.outbox (request_id) select asked.request_id from asked where asked.repeats = 0 order by 1;
 
     insert into probity.sink_queue (body)
       select jsonb_build_object('kind', 'consent', 'record', c.record_id, 'subject', l.subject, 'key', l.key, 'purpose', c.purpose, 'channel', c.channel,
         'decision', c.decision, 'captured_at', probity.iso(c.at), 'touchpoint', c.touchpoint, 'notice', c.notice, 'language', c.language,
         'given_by', c.given_by, 'proof', c.proof, 'actor', c.actor)
-      from probity.consent_content c join probity.consent_link l on l.ref = c.ref
-      where c.record_id = any (v_records) and c.decision in ${NEGATIVE} and c.door <> 'replay' and (select sink from probity.serving)
+      from unnest(v_records) it (record_id) join probity.consent_content c on c.record_id = it.record_id
+      join probity.consent_link l on l.ref = c.ref
+      where c.decision in ${NEGATIVE} and c.door <> 'replay' and (select sink from probity.serving)
       order by c.record_id;
 
     return query
-      select it.n, it.record_id, q.request_id from unnest(v_n, v_records) it (n, record_id)
-      left join unnest(v_requested, v_requests) q (record_id, request_id) on q.record_id = it.record_id
+      select it.n, it.record_id, r.request_id from unnest(v_n, v_records) it (n, record_id)
+      left join probity.consent_content c on c.record_id = it.record_id
+      left join probity.consent_alias a on a.ref = c.ref
+      left join probity.request r on r.ref = coalesce(a.person, c.ref) and r.purpose = c.purpose and r.kind = probity.request_kind(c.decision)
+        and r.closed_at is null
       order by it.n;
   end
   $$`,
