@@ -73,7 +73,7 @@ export const CODES = {
   },
   P019: {
     severity: 'warning',
-    title: 'A password stands in the manifest',
+    title: 'A password or a key stands in the manifest',
     help: 'Manifests are reviewed, stored and hashed. Write `${NAME}` and put the value into the environment.',
   },
   P020: {
@@ -90,6 +90,37 @@ export const CODES = {
     severity: 'warning',
     title: 'A scheduled job that this version does not run',
     help: 'The schedule is kept in the manifest but not applied.',
+  },
+  P023: {
+    severity: 'error',
+    title: 'A purpose that must be granted on one channel and not on another',
+    help: '`consent` and `soft_opt_in` need a word of the subject, the others do not: of a purpose with both nobody could say what a refusal means. Make two purposes.',
+  },
+  P024: {
+    severity: 'error',
+    title: 'A basis for something that is neither a channel nor a regime',
+    help: 'The keys under `basis` are `default`, the channels of the purpose, and the regimes of `regimes`.',
+  },
+  P025: {
+    severity: 'error',
+    title: 'A channel without a legal basis',
+    help: 'Add `default`, or an entry for each channel or each regime.',
+  },
+  P026: {
+    severity: 'warning',
+    title: 'A rule about grants where nothing is granted',
+    help: '`expires` and `double_opt_in` speak of grants, which only `consent`, `soft_opt_in` and `opt_out` know. `minimum_age` is only remarked on: it also holds elsewhere.',
+  },
+  P027: {
+    severity: 'warning',
+    title: 'An age is asked for, and nobody’s is known',
+    help: 'An unknown age is too young. Name the column under `subjects.X.birth`.',
+  },
+  P028: { severity: 'error', title: 'Unknown channel', help: 'Add it to `channels` of the purpose, or write one of those.' },
+  P029: {
+    severity: 'error',
+    title: 'A reader that sees behind the views',
+    help: 'A superuser, everybody, and Postgres’s own roles cannot be limited to the rows that permission allows. Name a role that has no other rights.',
   },
 
   P101: {
@@ -241,6 +272,41 @@ export const CODES = {
     severity: 'warning',
     title: 'A reference between different types',
     help: 'It is followed by comparing texts, which no index on the columns helps. An error where the numbers of columns differ.',
+  },
+  P135: {
+    severity: 'error',
+    title: 'Not a time of birth',
+    help: '`birth` is a date, a timestamp, or the year of birth as a whole number. Of a year the last day counts.',
+  },
+  P136: {
+    severity: 'error',
+    title: 'A column of a consent table that does not fit',
+    help: 'Times are `timestamptz`, `timestamp` or `date`, keys are of the type of the subject’s key, and everything else is text (`decision` may be anything that `decisions` translates).',
+  },
+  P137: {
+    severity: 'warning',
+    title: 'Nothing says when it was captured',
+    help: 'For a purpose that needs consent a row counts only if permission held when it was captured. Without `captured_at`, on the table or on one that it references on the way to the subject, no row is ever shown.',
+  },
+  P138: {
+    severity: 'warning',
+    title: 'A table for a purpose, and nobody to ask for permission',
+    help: 'No way leads from its rows to a subject, so the view of the purpose stays empty; only remarked on where no consent is needed. Add a reference, or classify the columns as `aggregate` when nobody can be found in them.',
+  },
+  P139: {
+    severity: 'warning',
+    title: 'A subject outside of the home store',
+    help: 'Permission is judged in the home store, by the subject’s own row. A subject that lives elsewhere is unknown there: every answer is no.',
+  },
+  P140: {
+    severity: 'error',
+    title: 'The end of a purpose is not at the subject',
+    help: '`ends` names a column of a subject’s own table, so that there is one answer for each subject. Add such a column there.',
+  },
+  P141: {
+    severity: 'info',
+    title: 'A withdrawal would erase nothing',
+    help: 'Each column that the purpose uses serves another purpose too, so all of it stays. Right, if those purposes need it; otherwise say for each column who does.',
   },
 } as const satisfies Record<string, Entry>;
 

@@ -234,7 +234,7 @@ export interface ConsentSource {
   readonly language: ColumnOrConstant | null;
   /** `self` or `parent`; null means `self`. */
   readonly givenBy: ColumnOrConstant | null;
-  /** Column that grows with each change of a row, so that only what is new is read; null: the whole table is read. */
+  /** Column: when the row changed last, so that only what is new is read; null: the whole table is read. */
   readonly changedAt: string | null;
 }
 

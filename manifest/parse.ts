@@ -5,7 +5,8 @@ import type { Manifest } from './model.ts';
 import type { Path, Problem } from './problem.ts';
 import { manifestSchema } from './schema/root.ts';
 import type { Source } from './source.ts';
-import { validate, type Names } from './validate.ts';
+import { validate } from './validate.ts';
+import type { Names } from './validation.ts';
 
 /** Leaving out a value can make the one around it incomplete, so taking out repeats; a manifest is not nested deeper. */
 const MOST_ROUNDS = 12;

@@ -1,4 +1,4 @@
-import { problem, type Code } from './codes.ts';
+import { problem } from './codes.ts';
 import { RUNNABLE_JOBS } from './defaults.ts';
 import { roughDays } from './duration.ts';
 import { columnParts, storeOf } from './ids.ts';
@@ -6,18 +6,14 @@ import type { Manifest, TableDeclaration, TableId } from './model.ts';
 import { nearest } from './nearest.ts';
 import { KEY, type Path, type Problem } from './problem.ts';
 import type { Source } from './source.ts';
-
-/** Names that the user declared, right or wrong inside: a faulty purpose is still no unknown purpose. */
-export interface Names {
-  readonly stores: readonly string[];
-  readonly purposes: readonly string[];
-  readonly subjects: readonly string[];
-}
+import { consents } from './validate-consents.ts';
+import { purposes } from './validate-purposes.ts';
+import { declared, knownStore, type Add, type Check, type Names } from './validation.ts';
 
 /** Rules between the parts of a manifest that need no database. `names` are the names that the user declared, right or wrong inside. */
 export function validate(manifest: Manifest, names: Names, place: Source['place']): Problem[] {
   const problems: Problem[] = [];
-  const add: Add = (code, path, message, fix = null) => problems.push(problem(code, place(path), message, fix));
+  const add: Add = (code, path, message, fix = null, severity) => problems.push(problem(code, place(path), message, fix, severity));
   const check: Check = { manifest, names, add };
   homeStore(check);
   for (const [id, table] of Object.entries(manifest.tables)) declaredTable(check, id, table);
@@ -25,19 +21,15 @@ export function validate(manifest: Manifest, names: Names, place: Source['place'
   subjects(check);
   references(check);
   recipients(check);
+  purposes(manifest, add);
+  consents(check);
+  sink(check);
   for (const [name, purpose] of Object.entries(manifest.purposes)) {
     if (purpose.ends !== null) knownStore(check, purpose.ends, ['purposes', name, 'ends']);
   }
   if (manifest.regimes.from !== null) subjectName(check, manifest.regimes.from, ['regimes', 'from'], 'any');
   schedules(check);
   return problems;
-}
-
-type Add = (code: Code, path: Path, message: string, fix?: string | null) => void;
-interface Check {
-  readonly manifest: Manifest;
-  readonly names: Names;
-  readonly add: Add;
 }
 
 function homeStore({ manifest, names, add }: Check): void {
@@ -135,8 +127,14 @@ function references(check: Check): void {
 
 function recipients(check: Check): void {
   for (const [name, recipient] of Object.entries(check.manifest.recipients)) {
+    purposesKnown(check, recipient.purposes, ['recipients', name, 'purposes']);
     recipient.receives.forEach((it, index) => subjectName(check, it, ['recipients', name, 'receives', index], 'any'));
   }
+}
+
+function sink({ manifest, add }: Check): void {
+  if (manifest.sink === null || manifest.sink.key.startsWith('${')) return;
+  add('P019', ['sink', 'key'], 'the key of the sink stands in the manifest', 'write "${NAME}" and set NAME in the environment');
 }
 
 function schedules({ manifest, add }: Check): void {
@@ -153,19 +151,6 @@ function schedules({ manifest, add }: Check): void {
         add('P022', ['schedules', name, 'run'], `this version does not run \`${job}\` yet`, `it runs ${RUNNABLE_JOBS.join(', ')}`);
     }
   }
-}
-
-function knownStore({ names, add }: Check, id: string, path: Path): boolean {
-  const store = storeOf(id);
-  if (names.stores.includes(store)) return true;
-  const near = nearest(store, names.stores) ?? (names.stores.length === 1 ? names.stores[0]! : null);
-  add(
-    'P012',
-    path,
-    `there is no store \`${store}\``,
-    near ? `write \`${near}${id.slice(store.length)}\`` : declared('stores', names.stores),
-  );
-  return false;
 }
 
 function purposesKnown({ names, add }: Check, purposes: readonly string[], path: Path): void {
@@ -197,8 +182,4 @@ function subjectName(check: Check, text: string, path: Path, after: 'identity' |
     `the subject \`${name}\` has no identity \`${part}\``,
     near ? `write \`${name}.${near}\`` : declared('identities', identities),
   );
-}
-
-function declared(what: string, names: readonly string[]): string {
-  return names.length === 0 ? `declare it under \`${what}\`` : `declared ${what}: ${names.join(', ')}`;
 }

@@ -5,10 +5,12 @@ import type { Catalog } from '../catalog.ts';
 import { checkAccess } from './access.ts';
 import { checkActions } from './actions.ts';
 import { checkChildren } from './children.ts';
+import { checkConsents } from './consents.ts';
 import { storeCheck, type PlaceOf } from './context.ts';
 import { checkCycles } from './cycles.ts';
 import { checkMinimisation } from './minimise.ts';
 import { checkNames } from './names.ts';
+import { checkPermission } from './permission.ts';
 import { checkReferences } from './references.ts';
 import { checkSubjects } from './subjects.ts';
 import { checkTimes } from './times.ts';
@@ -40,6 +42,8 @@ const RULES = [
   checkReferences,
   checkAccess,
   checkSubjects,
+  checkPermission,
+  checkConsents,
   checkMinimisation,
 ] as const;
 

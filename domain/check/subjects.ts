@@ -2,7 +2,7 @@ import { inStore, storeOf } from '../../manifest/ids.ts';
 import { KEY, type Path } from '../../manifest/problem.ts';
 import type { TableDeclaration } from '../../manifest/model.ts';
 import { listed, liveColumn, liveTable, tableName, type StoreCheck } from './context.ts';
-import { refersToSubject } from './references.ts';
+import { tablesOfSubjects } from './ways.ts';
 
 /** Subjects can be named by a unique key, and found from every table that holds data about them. */
 export function checkSubjects(check: StoreCheck): void {
@@ -40,23 +40,12 @@ function partsOfSubjects(check: StoreCheck): void {
   }
 }
 
-/** Tables from which a way leads to a subject: by references, through JSON, or as something that subjects share. */
+/** Whoever says something about a person can be found by that person. */
 function paths(check: StoreCheck): void {
   const { manifest } = check;
   // Without any subject every table would be reported; a manifest may begin with retention alone.
   if (Object.keys(manifest.subjects).length === 0) return;
-  const found = new Set<string>();
-  for (const subject of Object.values(manifest.subjects)) if (storeOf(subject.table) === check.store) found.add(inStore(subject.table));
-  for (const { live, declared } of check.tables) {
-    if (refersToSubject(check, tableName(live)) || declared.json.some((it) => it.refers !== null)) found.add(tableName(live));
-  }
-  // A set may grow while it is walked: what is added is visited too.
-  for (const table of found) {
-    for (const edge of check.edges) if (edge.to === table) found.add(edge.from);
-    for (const shared of manifest.shared) {
-      if (storeOf(shared.table) === check.store && inStore(shared.owners) === table) found.add(inStore(shared.table));
-    }
-  }
+  const found = tablesOfSubjects(check);
   for (const { live, declared, at } of check.tables) {
     const columns = personalColumns(declared);
     if (columns.length === 0 || found.has(tableName(live))) continue;

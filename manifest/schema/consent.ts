@@ -31,5 +31,5 @@ export const consentSource = z.strictObject({
   notice: source.optional(),
   language: source.optional(),
   given_by: z.union([words, z.strictObject({ constant: z.enum(['self', 'parent']) })]).optional(),
-  changed_at: words.optional().meta({ description: 'Column that grows with each change, so that only what is new is read' }),
+  changed_at: words.optional().meta({ description: 'Column: when the row changed last, so that only what is new is read' }),
 });
