@@ -1,16 +1,21 @@
 import { FAULT_POINTS, type Faults } from '../database/faults.ts';
 
+const FREEZE = 'freeze ';
+
 /**
- * For tests: `PROBITY_FAULT='after commit:3'` kills this process, without any farewell, when it reaches that point for the third time.
- * Unset, which is the rule, nothing happens.
+ * For tests: `PROBITY_FAULT='after commit:3'` kills this process, without any farewell, when it reaches that point for the third time;
+ * `'freeze after commit:3'` stops it there until SIGCONT. Unset, which is the rule, nothing happens.
  */
 export function faultsFrom(setting: string | undefined): Faults {
   if (setting === undefined || setting === '') return () => undefined;
-  const [point = '', count = '1'] = setting.split(':');
+  const freeze = setting.startsWith(FREEZE);
+  const [point = '', count = '1'] = setting.slice(freeze ? FREEZE.length : 0).split(':');
   if (!FAULT_POINTS.some((known) => known === point))
     throw new Error(`PROBITY_FAULT names no fault point; there are: ${FAULT_POINTS.join(', ')}`);
   let left = Number(count);
   return (reached) => {
-    if (reached === point && --left === 0) process.kill(process.pid, 'SIGKILL');
+    if (reached !== point || --left !== 0) return;
+    if (freeze) process.stdout.write(`frozen at "${point}"\n`);
+    process.kill(process.pid, freeze ? 'SIGSTOP' : 'SIGKILL');
   };
 }

@@ -5,6 +5,8 @@ import { EXPIRED, left, longShop, ROWS, steps } from './long.ts';
 import { startWorker } from './processes.ts';
 import { certificateOf, gate, input, until, withClient, withWorker } from './support.ts';
 
+/** In the middle of the table, between two batches. */
+const FREEZE = 'freeze after commit:2';
 const DONE = { rows: ROWS - EXPIRED, expired: 0, gone: EXPIRED, goneTwice: 0 };
 
 test('of two runs on one table the second waits for the first, then finds nothing left', async () => {
@@ -34,14 +36,12 @@ test('of two runs on one table the second waits for the first, then finds nothin
 });
 
 test('a worker frozen past its lease and woken does nothing more under it; its run ends behind the other', async () => {
-  // Long rests between small batches: there is time to freeze it in the middle of the table.
-  const shop = await longShop({ purge: { lanes: 1, duty: 0.02, batch: '20ms' } });
-  const frozen = await startWorker(shop, { taskQueue: `frozen-${process.pid}` });
+  const shop = await longShop();
+  const frozen = await startWorker(shop, { taskQueue: `frozen-${process.pid}`, fault: FREEZE });
   try {
     await withWorker(shop, async (client, taskQueue) => {
       const first = await start(client, { ...input, taskQueue: `frozen-${process.pid}` });
-      await until('the first run is under way', async () => (await steps(shop, first.workflowId)) >= 2);
-      frozen.child.kill('SIGSTOP');
+      await until('the worker is frozen', () => frozen.output().includes('frozen at'));
       const before = await steps(shop, first.workflowId);
       expect((await left(shop)).expired).toBeGreaterThan(0);
       await shop.query(`update probity.lease set expires_at = now() - interval '1 second'`);
@@ -63,14 +63,13 @@ test('a worker frozen past its lease and woken does nothing more under it; its r
 });
 
 test('a run that is cancelled while its worker is frozen is closed only when nothing can happen under it any more', async () => {
-  const shop = await longShop({ purge: { lanes: 1, duty: 0.02, batch: '20ms' } });
+  const shop = await longShop();
   const taskQueue = `late-${process.pid}`;
-  const frozen = await startWorker(shop, { taskQueue });
+  const frozen = await startWorker(shop, { taskQueue, fault: FREEZE });
   try {
     await withClient(async (client) => {
       const run = await start(client, { ...input, taskQueue });
-      await until('the run is under way', async () => (await steps(shop, run.workflowId)) >= 2);
-      frozen.child.kill('SIGSTOP');
+      await until('the worker is frozen', () => frozen.output().includes('frozen at'));
       await run.cancel();
       const other = await startWorker(shop, { taskQueue });
       expect(await run.result()).toMatchObject({ outcome: 'cancelled' });

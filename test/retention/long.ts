@@ -15,10 +15,14 @@ const DDL = `
 
 type More = Parameters<typeof createShop>[2];
 
+/** The manifest's tables, with more in the rule of `visit`. */
+export const visits = (rule: Readonly<Record<string, string>> = {}): Parameters<typeof createShop>[1] => ({
+  'shop.public.visit': { purposes: ['use'], retention: { keep: 'P1Y', after: 'at', ...rule } },
+});
+
 /** A shop whose purge takes long enough to be disturbed. */
-export function longShop(more: More = {}, rule: Readonly<Record<string, string>> = {}, adminUrl?: string): Promise<Shop> {
-  const tables = { 'shop.public.visit': { purposes: ['use'], retention: { keep: 'P1Y', after: 'at', ...rule } } };
-  return createShop(DDL, tables, { purge: { lanes: 1, duty: 1, batch: '20ms', ...more?.purge }, ...more }, adminUrl);
+export function longShop(more: More = {}, adminUrl?: string): Promise<Shop> {
+  return createShop(DDL, visits(), { purge: { lanes: 1, duty: 1, batch: '20ms', ...more?.purge }, ...more }, adminUrl);
 }
 
 export interface Left {

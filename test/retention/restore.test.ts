@@ -1,11 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { inject, expect, test } from 'vitest';
 import { cancel, pause, resume, start, workflowProgress } from '../../client/retention.ts';
 import { readRun } from '../../database/runs.ts';
 import { verifyCertificate } from '../../domain/evidence/certificate.ts';
-import { EXPIRED, left, longShop, ROWS, steps } from './long.ts';
-import { certificateOf, gate, input, until, withStore, withWorker, type Shop } from './support.ts';
+import { EXPIRED, left, longShop, ROWS } from './long.ts';
+import { certificateOf, gate, input, until, withStore, withWorker, type Gate, type Shop } from './support.ts';
 import type { Client } from '@temporalio/client';
 
 const DONE = { rows: ROWS - EXPIRED, expired: 0, gone: EXPIRED, goneTwice: 0 };
@@ -58,8 +57,7 @@ test('steps that are lost between two calls of a lane are missed, although the c
         const { workflowId } = await start(client, { ...input, taskQueue });
         await stop.reached;
         await pause(client, workflowId);
-        // The worker learns of it with a heartbeat.
-        await sleep(2_500);
+        await stop.cancelled;
         stop.open();
         await until('the run is paused', async () => (await workflowProgress(client, workflowId))?.stage === 'paused');
         await shop.query('delete from probity.step where run_id = $1 and seq = (select max(seq) from probity.step where run_id = $1)', [
@@ -122,22 +120,24 @@ const copy = async (admin: pg.Client, from: string, to: string): Promise<void> =
 };
 
 test('a store put back to its state of a moment ago parks the run, which then does again what was lost, once', async () => {
-  const shop = await longShop({ purge: { lanes: 1, duty: 0.05, batch: '20ms' } });
+  const shop = await longShop();
+  const [one, two] = [gate('after commit', 2), gate('after commit', 3)];
   const { name } = shop.database;
   const backup = `${name}_backup`;
   try {
-    await withWorker(shop, async (client, taskQueue) => {
+    const act = async (client: Client, taskQueue: string): Promise<void> => {
       const { workflowId } = await start(client, { ...input, taskQueue });
-      const stopAfter = async (n: number): Promise<void> => {
-        await until(`${n} steps`, async () => (await steps(shop, workflowId)) >= n);
+      const pauseAt = async (stop: Gate): Promise<void> => {
+        await stop.reached;
         await pause(client, workflowId);
+        await stop.cancelled;
+        stop.open();
         await until('the run is paused', async () => (await workflowProgress(client, workflowId))?.stage === 'paused');
       };
-      await stopAfter(2);
+      await pauseAt(one);
       await onServer((admin) => copy(admin, name, backup));
-      const saved = await steps(shop, workflowId);
       await resume(client, workflowId);
-      await stopAfter(saved + 1);
+      await pauseAt(two);
       const { gone } = await left(shop);
       await onServer(async (admin) => {
         await admin.query(`drop database ${name} with (force)`);
@@ -152,6 +152,12 @@ test('a store put back to its state of a moment ago parks the run, which then do
       const file = await certificateOf(shop, workflowId);
       expect(verifyCertificate(file, [])).toMatchObject({ valid: true });
       expect(file.certificate.tables).toMatchObject([{ erased: EXPIRED, failed: 0 }]);
+    };
+    await withWorker(shop, act, {
+      faults: async (point) => {
+        await one.faults(point);
+        await two.faults(point);
+      },
     });
   } finally {
     await onServer(async (admin) => void (await admin.query(`drop database if exists ${backup} with (force)`)));

@@ -18,7 +18,7 @@ const AWAY_MS = 12_000;
 test('Postgres crashes in the middle of a run, stays away for a while, and comes back', async () => {
   const dir = temporaryFolder('own-postgres');
   const server = await startPostgres({ dir, settings: testSettings, removeIfOrphaned: dir });
-  const shop = await longShop({}, {}, server.adminUrl);
+  const shop = await longShop({}, server.adminUrl);
   const stop = gate('after commit', 3);
   try {
     const result = await withWorker(

@@ -1,6 +1,7 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Context } from '@temporalio/activity';
 import { Client, Connection } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, type WorkflowBundle } from '@temporalio/worker';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -28,6 +29,8 @@ export interface Shop {
   /** The manifest as a file, for worker processes. */
   readonly file: string;
   readonly query: <T extends pg.QueryResultRow>(text: string, values?: unknown[]) => Promise<T[]>;
+  /** Puts another manifest in force, for runs that start later. */
+  readonly apply: (changes: Partial<ManifestInput>) => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
@@ -51,22 +54,26 @@ export async function createShop(
     tables,
     ...more,
   } as ManifestInput;
-  const loaded = parseManifestValue(value);
-  if (loaded.manifest === null || loaded.hash === null) throw new Error(JSON.stringify(loaded.problems, null, 2));
-  const store = openStore({ name: 'shop', url: database.url });
-  await migrate(store, true);
-  await applyManifest(store.db, loaded.manifest, loaded.hash, 'tester');
-  await store.close();
+  const apply = async (changes: Partial<ManifestInput>): Promise<Pick<Shop, 'manifest' | 'hash'>> => {
+    const { manifest, hash, problems } = parseManifestValue({ ...value, ...changes });
+    if (manifest === null || hash === null) throw new Error(JSON.stringify(problems, null, 2));
+    const store = openStore({ name: 'shop', url: database.url });
+    await migrate(store, true);
+    await applyManifest(store.db, manifest, hash, 'tester');
+    await store.close();
+    return { manifest, hash };
+  };
+  const first = await apply({});
   const { privateKey } = generateKeyPairSync('ed25519');
   const file = join(temporaryFolder('manifest'), 'probity.json');
   writeFileSync(file, JSON.stringify(value));
   return {
     database,
-    manifest: loaded.manifest,
-    hash: loaded.hash,
+    ...first,
     file,
     env: { SHOP_URL: database.url, PROBITY_SIGNING_KEY: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() },
     query: async <T extends pg.QueryResultRow>(text: string, values?: unknown[]) => (await pool.query<T>(text, values)).rows,
+    apply: async (changes) => void (await apply(changes)),
     close: async () => {
       await pool.end();
       await database.drop();
@@ -159,20 +166,25 @@ export async function withWorker<T>(
 export interface Gate {
   readonly faults: Faults;
   readonly reached: Promise<void>;
+  /** Settles when the activity that stands there has heard that it is cancelled, as a pause does too. */
+  readonly cancelled: Promise<void>;
   readonly open: () => void;
 }
 
 export function gate(point: FaultPoint, times = 1): Gate {
   const reached = Promise.withResolvers<void>();
+  const cancelled = Promise.withResolvers<void>();
   const opened = Promise.withResolvers<void>();
   let left = times;
   return {
     faults: async (at) => {
       if (at !== point || --left !== 0) return;
+      Context.current().cancellationSignal.addEventListener('abort', () => cancelled.resolve());
       reached.resolve();
       await opened.promise;
     },
     reached: reached.promise,
+    cancelled: cancelled.promise,
     open: () => opened.resolve(),
   };
 }
