@@ -19,17 +19,22 @@ const UNCONDITIONAL = `('contract', 'legal_obligation', 'vital_interests')`;
 const CHILD = 16;
 const YOUNGEST = 13;
 
+/** What the clocks will show, the day before that, and when they showed it first. */
+const WALL = `((p_at at time zone p_zone) + p_length)`;
+const DAY_BEFORE = `(${WALL} at time zone p_zone - interval '24 hours')`;
+const EARLIER = `((${WALL} - ((${DAY_BEFORE} at time zone p_zone) - (${DAY_BEFORE} at time zone 'UTC'))) at time zone 'UTC')`;
+
 export const statements = [
-  // Calendar arithmetic of the zone; of two instants that its clocks show alike the earlier. One expression, so that it is inlined.
+  // Calendar arithmetic of the zone; of two instants that its clocks show alike the earlier, told by the offset of the day before. One
+  // expression, so that it is inlined.
   `create function probity.add_duration(p_at timestamptz, p_length interval, p_zone text) returns timestamptz language sql stable as $$
-    select case
-      when (((p_at at time zone p_zone) + p_length) at time zone p_zone - interval '1 hour') at time zone p_zone = (p_at at time zone p_zone) + p_length
-        then ((p_at at time zone p_zone) + p_length) at time zone p_zone - interval '1 hour'
-      when (((p_at at time zone p_zone) + p_length) at time zone p_zone - interval '30 minutes') at time zone p_zone = (p_at at time zone p_zone) + p_length
-        then ((p_at at time zone p_zone) + p_length) at time zone p_zone - interval '30 minutes'
-      else ((p_at at time zone p_zone) + p_length) at time zone p_zone
-    end
+    select case when ${EARLIER} at time zone p_zone = ${WALL} then ${EARLIER} else ${WALL} at time zone p_zone end
   $$`,
+
+  // Whether somebody was of an age: from local midnight of the birthday on, which for 29 February is 1 March in other years.
+  `create function probity.of_age(p_birth date, p_years integer, p_at timestamptz, p_zone text) returns boolean language sql stable
+    return coalesce(date_trunc('month', p_birth::timestamp) + make_interval(years => p_years, days => extract(day from p_birth)::integer - 1)
+      <= p_at at time zone p_zone, false)`,
 
   `create type probity.permission_target as (subject text, key text, purpose text)`,
   `create type probity.consent_group as (subject text, key text, purpose text, root uuid)`,
@@ -198,8 +203,8 @@ export const statements = [
         and case
           when r.basis in ${OPT_IN} then coalesce(s.allowed, false)
           when r.basis = 'opt_out' then coalesce(s.allowed, false)
-            or coalesce(f.birth + make_interval(years => greatest(${CHILD}, r.minimum_age)) <= t.at at time zone r.zone, false) and not coalesce(s.denied, false)
-          else (r.minimum_age is null or coalesce(f.birth + make_interval(years => r.minimum_age) <= t.at at time zone r.zone, false))
+            or probity.of_age(f.birth, greatest(${CHILD}, r.minimum_age), t.at, r.zone) and not coalesce(s.denied, false)
+          else (r.minimum_age is null or probity.of_age(f.birth, r.minimum_age, t.at, r.zone))
             and not coalesce(s.denied, false)
         end) as allowed
       from fact f
@@ -208,7 +213,7 @@ export const statements = [
         and (r.regime = '*' or f.regime is null or r.regime = f.regime)
       left join lateral (
         select bool_or(s.purpose = '*') as restricted,
-          bool_or(s.purpose <> '*' and s.allows and (s.of_age is null or coalesce(f.birth + make_interval(years => s.of_age) <= s.of_age_at at time zone r.zone, false))) as allowed,
+          bool_or(s.purpose <> '*' and s.allows and (s.of_age is null or probity.of_age(f.birth, s.of_age, s.of_age_at, r.zone))) as allowed,
           bool_or(s.purpose <> '*' and not s.allows) as denied
         from span s
         where s.key = f.key and (s.purpose = '*' or s.regime = r.regime and r.channel = any (s.channels))
