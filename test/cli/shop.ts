@@ -101,7 +101,8 @@ export async function commandShop(): Promise<CommandShop> {
   };
 }
 
-const READY_MS = 60_000;
+/** It bundles its workflows first. */
+const READY_MS = 150_000;
 const POLL_MS = 50;
 
 /** `probity worker` as a process of its own. */

@@ -5,7 +5,6 @@ import { temporalAddress, temporalNamespace } from '../support/temporal.ts';
 import { until, type Shop } from './support.ts';
 
 const MAIN = fileURLToPath(new URL('../../worker/main.ts', import.meta.url));
-const READY_LIMIT_MS = 90_000;
 
 /** A worker in a process of its own, as a user would run it. */
 export interface WorkerProcess {
@@ -46,7 +45,7 @@ export async function startWorker(shop: Shop, settings: WorkerSettings): Promise
   child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));
   const ended = once(child, 'close').then(() => child.signalCode);
   const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null;
-  await until('the worker is ready', () => hasEnded() || output.includes('worker ready'), READY_LIMIT_MS);
+  await until('the worker is ready', () => hasEnded() || output.includes('worker ready'));
   if (child.exitCode !== null) throw new Error(`the worker did not start:\n${output}`);
   const stop = async (): Promise<void> => {
     if (!hasEnded()) child.kill('SIGTERM');

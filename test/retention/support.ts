@@ -106,8 +106,11 @@ export async function certificateOf(shop: Shop, runId: string): Promise<Certific
   return file;
 }
 
+/** Half of what a test may take, so that what was waited for in vain is named. */
+const UNTIL_MS = 150_000;
+
 /** Asks again and again until `ask` gives something else than null or false. */
-export async function until<T>(what: string, ask: () => Promise<T | null | false> | T | null | false, limitMs = 60_000): Promise<T> {
+export async function until<T>(what: string, ask: () => Promise<T | null | false> | T | null | false, limitMs = UNTIL_MS): Promise<T> {
   const limit = Date.now() + limitMs;
   for (;;) {
     const answer = await ask();

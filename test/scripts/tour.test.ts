@@ -8,11 +8,10 @@ import { freshDatabase } from '../support/databases.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { runScript, type Ran } from '../cli/support.ts';
 
-const LIMIT_MS = 240_000;
 const start = (state: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ran> =>
   runScript('scripts/start.ts', args, { env: { ...env, PROBITY_STATE: state } });
 
-test('npm start shows the whole way, resumes, and is gone after a reset', { timeout: LIMIT_MS }, async () => {
+test('npm start shows the whole way, resumes, and is gone after a reset', async () => {
   const state = join(temporaryFolder('tour'), 'state');
   const first = await start(state, ['--once', '--scale', '0.02']);
   expect([first.code, first.stderr]).toEqual([0, expect.any(String)]);
@@ -60,7 +59,7 @@ async function imprint(client: pg.Client): Promise<unknown> {
   return { objects, sums };
 }
 
-test('with DATABASE_URL it only reads, and read privileges are enough', { timeout: LIMIT_MS }, async () => {
+test('with DATABASE_URL it only reads, and read privileges are enough', async () => {
   const [shop, support] = [await freshDatabase(), await freshDatabase()];
   await createSampleCompany({ shopUrl: shop.url, supportUrl: support.url, scale: 0.02 });
   await support.drop();

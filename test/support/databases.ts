@@ -10,8 +10,11 @@ export interface FreshDatabase {
   drop(): Promise<void>;
 }
 
-/** A connection closed a moment ago is still listed until its backend has gone. */
-const CLOSING_MS = 3_000;
+/**
+ * A connection closed a moment ago is still listed until its backend has gone, one of a killed process until its statement has ended. Shorter
+ * than a pool's idle time, after which a leak would go by itself.
+ */
+const CLOSING_MS = 20_000;
 const POLL_MS = 25;
 
 const withAdmin = async <T>(adminUrl: string, act: (admin: pg.Client) => Promise<T>): Promise<T> => {

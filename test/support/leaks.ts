@@ -6,7 +6,7 @@ import { commandLine, isAlive, signal } from '../../scripts/services/processes.t
 export const RUN_MARKER = 'PROBITY_TEST_RUN';
 
 /** A process told to stop by the last test may still be about it. */
-const GRACE_MS = 5_000;
+const GRACE_MS = 20_000;
 const POLL_MS = 100;
 
 const numeric = (name: string): boolean => /^\d+$/.test(name);
@@ -42,9 +42,9 @@ const marked = (marker: string): readonly number[] =>
     .map(Number);
 
 /** Waits a little for what tests started to end, kills what has not, and returns its command lines. Only where /proc exists. */
-export const leakedProcesses = async (marker: string): Promise<readonly string[]> => {
+export const leakedProcesses = async (marker: string, graceMs = GRACE_MS): Promise<readonly string[]> => {
   if (process.platform !== 'linux') return [];
-  const limit = Date.now() + GRACE_MS;
+  const limit = Date.now() + graceMs;
   let left = marked(marker);
   while (left.length > 0 && Date.now() < limit) {
     await sleep(POLL_MS);
