@@ -3,14 +3,17 @@ import { Command } from 'commander';
 import type { Context } from './context.ts';
 import { applyCommand } from './commands/apply.ts';
 import { checkCommand } from './commands/check.ts';
+import { consentCommand } from './commands/consent.ts';
 import { evidenceCommand } from './commands/evidence.ts';
 import { holdCommand } from './commands/hold.ts';
 import { initCommand } from './commands/init.ts';
 import { keysCommand } from './commands/keys.ts';
 import { manifestCommand } from './commands/manifest.ts';
 import { migrateCommand } from './commands/migrate.ts';
+import { processingRecordCommand } from './commands/processing-record.ts';
 import { retentionCommand } from './commands/retention.ts';
 import { schedulesCommand } from './commands/schedules.ts';
+import { viewsCommand } from './commands/views.ts';
 import { workerCommand } from './commands/worker.ts';
 
 const EXIT_CODES = `
@@ -39,11 +42,14 @@ const COMMANDS = [
   migrateCommand,
   applyCommand,
   manifestCommand,
+  processingRecordCommand,
   retentionCommand,
   holdCommand,
+  consentCommand,
   schedulesCommand,
   evidenceCommand,
   keysCommand,
+  viewsCommand,
   workerCommand,
 ] as const;
 
