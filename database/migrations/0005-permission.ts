@@ -19,16 +19,27 @@ const UNCONDITIONAL = `('contract', 'legal_obligation', 'vital_interests')`;
 const CHILD = 16;
 const YOUNGEST = 13;
 
-/** What the clocks will show, the day before that, and when they showed it first. */
-const WALL = `((p_at at time zone p_zone) + p_length)`;
-const DAY_BEFORE = `(${WALL} at time zone p_zone - interval '24 hours')`;
-const EARLIER = `((${WALL} - ((${DAY_BEFORE} at time zone p_zone) - (${DAY_BEFORE} at time zone 'UTC'))) at time zone 'UTC')`;
+/** Plans that were made once serve calls of one record and of ten thousand; a new plan for each call would cost more than its work. */
+const PLANNED_ONCE = `set plan_cache_mode = force_generic_plan set jit = off set enable_mergejoin = off`;
+const BY_INDEX = `${PLANNED_ONCE} set enable_nestloop = on set enable_hashjoin = off set enable_seqscan = off`;
+const BY_HASH = `${PLANNED_ONCE} set enable_nestloop = off set enable_hashjoin = on set enable_seqscan = on`;
 
 export const statements = [
-  // Calendar arithmetic of the zone; of two instants that its clocks show alike the earlier, told by the offset of the day before. One
-  // expression, so that it is inlined.
-  `create function probity.add_duration(p_at timestamptz, p_length interval, p_zone text) returns timestamptz language sql stable as $$
-    select case when ${EARLIER} at time zone p_zone = ${WALL} then ${EARLIER} else ${WALL} at time zone p_zone end
+  // Calendar arithmetic of the zone; of two instants that its clocks show alike the earlier, told by the offset of the day before.
+  // Every conversion between zones is made once: as one expression, to be inlined, it cost four times as much.
+  `create function probity.add_duration(p_at timestamptz, p_length interval, p_zone text) returns timestamptz
+    language plpgsql stable strict as $$
+  declare
+    v_wall timestamp := (p_at at time zone p_zone) + p_length;
+    v_later timestamptz := v_wall at time zone p_zone;
+    v_before timestamptz := v_later - interval '24 hours';
+    v_earlier timestamptz := (v_wall - ((v_before at time zone p_zone) - (v_before at time zone 'UTC'))) at time zone 'UTC';
+  begin
+    if v_earlier at time zone p_zone = v_wall then
+      return v_earlier;
+    end if;
+    return v_later;
+  end
   $$`,
 
   // Whether somebody was of an age: from local midnight of the birthday on, which for 29 February is 1 March in other years.
@@ -43,33 +54,41 @@ export const statements = [
 
   // The three that follow read by index, whatever the planner thinks of tables that were empty a moment ago.
   `create function probity.groups_of(p_targets probity.permission_target[]) returns probity.consent_group[]
-    language sql stable set search_path = pg_catalog, pg_temp set jit = off set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off as $$
-    select array_agg(row(t.subject, t.key, t.purpose, coalesce(a.person, l.ref))::probity.consent_group)
-    from unnest(p_targets) t join probity.consent_link l on l.subject = t.subject and l.key = t.key
-    left join probity.consent_alias a on a.ref = l.ref
+    language plpgsql stable set search_path = pg_catalog, pg_temp ${BY_INDEX} as $$
+  begin
+    return array(
+      select row(t.subject, t.key, t.purpose, coalesce(a.person, l.ref))::probity.consent_group
+      from unnest(p_targets) t join probity.consent_link l on l.subject = t.subject and l.key = t.key
+      left join probity.consent_alias a on a.ref = l.ref);
+  end
   $$`,
   `create function probity.decisions_of(p_groups probity.consent_group[]) returns probity.consent_decision[]
-    language sql stable set search_path = pg_catalog, pg_temp set jit = off set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off as $$
-    select array_agg(row(g.root, s.linked, c.ref, c.purpose, c.channel, c.decision, c.at, c.received_at, c.given_by, c.basis,
-      c.expires_at)::probity.consent_decision)
-    from (select distinct it.root, it.purpose from unnest(p_groups) it) g
-    cross join lateral (
-      select g.root as ref, '-infinity'::timestamptz as linked
-      union all
-      select a.ref, a.linked_at from probity.consent_alias a where a.person = g.root
-    ) s
-    join probity.consent_content c on c.ref = s.ref and c.purpose = g.purpose
+    language plpgsql stable set search_path = pg_catalog, pg_temp ${BY_INDEX} as $$
+  begin
+    return array(
+      select row(g.root, s.linked, c.ref, c.purpose, c.channel, c.decision, c.at, c.received_at, c.given_by, c.basis,
+        c.expires_at)::probity.consent_decision
+      from (select distinct it.root, it.purpose from unnest(p_groups) it) g
+      cross join lateral (
+        select g.root as ref, '-infinity'::timestamptz as linked
+        union all
+        select a.ref, a.linked_at from probity.consent_alias a where a.person = g.root
+      ) s
+      join probity.consent_content c on c.ref = s.ref and c.purpose = g.purpose);
+  end
   $$`,
   `create function probity.forget_spans(p_targets probity.permission_target[]) returns void
-    language sql set search_path = pg_catalog, pg_temp set jit = off set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off as $$
+    language plpgsql set search_path = pg_catalog, pg_temp ${BY_INDEX} as $$
+  begin
     delete from probity.permission_span s using unnest(p_targets) t
-    where s.purpose = t.purpose and s.subject = t.subject and s.key = t.key
+    where s.purpose = t.purpose and s.subject = t.subject and s.key = t.key;
+  end
   $$`,
 
   // Derives the spans of (subject, key, purpose) anew. Purpose '*' stands for restrictions. The caller holds the row locks of the links.
   // Hash joins only: their cost grows with the number of targets, that of nested loops with its square.
   `create function probity.derive_spans(p_targets probity.permission_target[]) returns void
-    language plpgsql set search_path = pg_catalog, pg_temp set jit = off set enable_nestloop = off as $$
+    language plpgsql set search_path = pg_catalog, pg_temp ${BY_HASH} as $$
   declare
     v_groups probity.consent_group[] := probity.groups_of(p_targets);
     v_decisions probity.consent_decision[] := probity.decisions_of(v_groups);
@@ -93,19 +112,29 @@ export const statements = [
       where d.decision = 'granted' and p.decision = 'pending' and n.n is null
       group by d.n
     ), effective as materialized (
-      select d.*, r.regime, r.channel as on_channel, r.basis as rule_basis, r.expires, r.minimum_age, r.zone
+      select d.*, r.regime, r.channel as on_channel, r.basis as rule_basis, r.expires::text as expires, r.minimum_age, r.zone,
+        row_number() over () as effective
       from decision d join probity.purpose_rule r on r.purpose = d.purpose and (d.channel is null or d.channel = r.channel)
       left join confirmed c on c.n = d.n
       where d.decision = 'granted' and (not r.double_opt_in or c.n is not null)
-    ), allowing as (
-      select g.root, g.purpose, g.regime, g.on_channel, g.rule_basis, g.at, g.given_by, g.minimum_age, coalesce(min(n.at), 'infinity') as stopped,
-        least(coalesce(g.expires_at, 'infinity'), coalesce(probity.add_duration(g.at, g.expires, g.zone), 'infinity')) as expires
+    ), ending as materialized (
+      -- Once a record; as an interval a month equals thirty days.
+      select it.n, it.expires, it.zone, probity.add_duration(it.at, it.expires::interval, it.zone) as ends
+      from (select distinct g.n, g.at, g.expires, g.zone from effective g where g.expires is not null) it
+    ), stopped as (
+      select g.effective, min(n.at) as at
       from effective g
-      left join refusal n on n.root = g.root and n.purpose = g.purpose and (n.channel is null or n.channel = g.on_channel)
+      join refusal n on n.root = g.root and n.purpose = g.purpose and (n.channel is null or n.channel = g.on_channel)
         and not ((g.at, g.received_at) > (n.at, n.received_at) and (n.ref = g.ref or g.at >= greatest(n.linked, g.linked))
           and (n.channel is null or g.channel is not null))
+      group by g.effective
+    ), allowing as materialized (
+      select g.root, g.purpose, g.regime, g.on_channel, g.rule_basis, g.at, g.given_by, g.minimum_age, coalesce(s.at, 'infinity') as stopped,
+        coalesce(least(g.expires_at, e.ends), 'infinity') as expires
+      from effective g
+      left join stopped s on s.effective = g.effective
+      left join ending e on e.n = g.n and e.expires = g.expires and e.zone = g.zone
       where g.rule_basis in ('consent', 'opt_out')
-      group by g.n, g.root, g.purpose, g.regime, g.on_channel, g.rule_basis, g.at, g.given_by, g.minimum_age, g.expires_at, g.expires, g.zone
     ), answering as (
       select g.root, g.purpose, g.ref, g.linked, g.channel, g.regime, g.on_channel, g.at, g.received_at, false as only_objections from effective g
       union all
@@ -183,44 +212,55 @@ export const statements = [
     select l.key, null::text, null::date, '{}'::jsonb from probity.consent_link l where l.subject = p_subject and l.key = any (p_keys)
   $$`,
 
-  // One row a key, in no order. `p_at`: null asks for now.
+  // One row a key, in no order. `p_at`: null asks for now. One plan for one key and for a thousand: by index, then joined by hash.
   `create function probity.permissions(p_subject text, p_keys text[], p_purpose text, p_channel text default null, p_at timestamptz default null)
     returns table (key text, allowed boolean)
-    language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-    with fact as (
-      select f.key, f.regime, f.birth, (f.ends ->> p_purpose)::timestamptz as ends_at
-      from probity.subject_facts(p_subject, p_keys) f where (select probity.serving_open())
+    language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+    set plan_cache_mode = force_generic_plan set enable_nestloop = off set enable_mergejoin = off set enable_seqscan = off set jit = off as $$
+  #variable_conflict use_column
+  declare
+    v_at timestamptz := coalesce(p_at, statement_timestamp());
+  begin
+    if not probity.serving_open() or not isfinite(v_at) then
+      return query select k.key, false from unnest(p_keys) k (key);
+      return;
+    end if;
+    return query
+    with rule as materialized (
+      select row_number() over () as n, r.regime, r.channel, r.basis, r.minimum_age, r.zone from probity.purpose_rule r
+      where r.purpose = p_purpose and (p_channel is null or r.channel = p_channel)
+    ), fact as materialized (
+      select f.key, f.regime, f.birth, (f.ends ->> p_purpose)::timestamptz as ends_at from probity.subject_facts(p_subject, p_keys) f
     ), span as materialized (
       select s.key, s.purpose, s.regime, s.channels, s.allows, s.of_age_at, s.of_age from probity.permission_span s
       where s.purpose in (p_purpose, '*') and s.subject = p_subject and s.key = any (p_keys)
-        and case when p_at is not null then s.from_at <= p_at and p_at < s.until_at
-          when s.allows then s.open and s.from_at <= statement_timestamp() and statement_timestamp() < s.until_at
-          else s.open or s.from_at <= statement_timestamp() and statement_timestamp() < s.until_at end
+        and case when p_at is not null then s.from_at <= v_at and v_at < s.until_at
+          when s.allows then s.open and s.from_at <= v_at and v_at < s.until_at
+          else s.open or s.from_at <= v_at and v_at < s.until_at end
+    ), said as (
+      select f.key, r.n, bool_or(s.purpose = '*') as restricted,
+        bool_or(s.purpose <> '*' and s.allows and (s.of_age is null or probity.of_age(f.birth, s.of_age, s.of_age_at, r.zone))) as allowed,
+        bool_or(s.purpose <> '*' and not s.allows) as denied
+      from span s join fact f on f.key = s.key join rule r on s.purpose = '*' or s.regime = r.regime and r.channel = any (s.channels)
+      group by f.key, r.n
     ), answer as (
       select f.key, r.regime, bool_or(
-        (f.ends_at is null or f.ends_at > t.at)
+        (f.ends_at is null or f.ends_at > v_at)
         and (r.basis in ('legal_obligation', 'vital_interests') or not coalesce(s.restricted, false))
         and case
           when r.basis in ${OPT_IN} then coalesce(s.allowed, false)
           when r.basis = 'opt_out' then coalesce(s.allowed, false)
-            or probity.of_age(f.birth, greatest(${CHILD}, r.minimum_age), t.at, r.zone) and not coalesce(s.denied, false)
-          else (r.minimum_age is null or probity.of_age(f.birth, r.minimum_age, t.at, r.zone))
-            and not coalesce(s.denied, false)
+            or probity.of_age(f.birth, greatest(${CHILD}, r.minimum_age), v_at, r.zone) and not coalesce(s.denied, false)
+          else (r.minimum_age is null or probity.of_age(f.birth, r.minimum_age, v_at, r.zone)) and not coalesce(s.denied, false)
         end) as allowed
-      from fact f
-      cross join (select coalesce(p_at, statement_timestamp()) as at) t
-      join probity.purpose_rule r on r.purpose = p_purpose and (p_channel is null or r.channel = p_channel)
-        and (r.regime = '*' or f.regime is null or r.regime = f.regime)
-      left join lateral (
-        select bool_or(s.purpose = '*') as restricted,
-          bool_or(s.purpose <> '*' and s.allows and (s.of_age is null or probity.of_age(f.birth, s.of_age, s.of_age_at, r.zone))) as allowed,
-          bool_or(s.purpose <> '*' and not s.allows) as denied
-        from span s
-        where s.key = f.key and (s.purpose = '*' or s.regime = r.regime and r.channel = any (s.channels))
-      ) s on true
+      from fact f join rule r on r.regime = '*' or f.regime is null or r.regime = f.regime
+      left join said s on s.key = f.key and s.n = r.n
       group by f.key, r.regime
+    ), verdict as (
+      select a.key, bool_and(a.allowed) as allowed from answer a group by a.key
     )
-    select k.key, coalesce((select bool_and(a.allowed) from answer a where a.key = k.key), false) from unnest(p_keys) k (key)
+    select k.key, coalesce(v.allowed, false) from unnest(p_keys) k (key) left join verdict v on v.key = k.key;
+  end
   $$`,
 
   // True only when it is known that the purpose may use the subject's data now (or could at `p_at`).

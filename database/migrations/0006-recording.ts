@@ -11,6 +11,9 @@ const STRICTEST_FIRST = `array['consent', 'soft_opt_in', 'opt_out', 'legitimate_
 /** What must not be lost with the store. */
 const NEGATIVE = `('refused', 'withdrawn', 'objected', 'objection_upheld', 'restricted')`;
 
+/** As in 0005: planned once, for calls of one record and of ten thousand. */
+const BY_INDEX = `set plan_cache_mode = force_generic_plan set jit = off set enable_nestloop = on set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off`;
+
 export const statements = [
   `create type probity.consent_entry as (
     subject text, key text, purpose text, channel text, decision text, captured_at timestamptz, touchpoint text, notice text, language text,
@@ -41,20 +44,35 @@ export const statements = [
   $$`,
 
   // Whoever derives a person's state waits for whoever is about to change it. The second round sees a link that was made meanwhile.
-  `create function probity.lock_consents(p_refs uuid[]) returns void
-    language plpgsql set search_path = pg_catalog, pg_temp as $$
+  // Returns whether somebody has more than one source.
+  `create function probity.lock_consents(p_refs uuid[]) returns boolean
+    language plpgsql set search_path = pg_catalog, pg_temp ${BY_INDEX} as $$
+  declare
+    v_refs uuid[];
+    v_locked uuid[];
   begin
-    for i in 1..2 loop
-      perform from probity.consent_link l
-        where l.ref in (select g.ref from probity.consent_group(p_refs) g) order by l.ref for no key update;
+    loop
+      v_refs := array(
+        with roots as materialized (
+          select coalesce(a.person, it.ref) as root from unnest(p_refs) it (ref) left join probity.consent_alias a on a.ref = it.ref
+        )
+        select r.root from roots r
+        union
+        select a.ref from roots r join probity.consent_alias a on a.person = r.root
+        order by 1);
+      exit when v_refs = v_locked;
+      perform from unnest(v_refs) it (ref) join probity.consent_link l on l.ref = it.ref order by l.ref for no key update of l;
+      v_locked := v_refs;
     end loop;
+    return exists (select from unnest(v_locked) it (ref) join probity.consent_alias a on a.ref = it.ref);
   end
   $$`,
 
   // Whether the ledger still allows a purpose to use a person's data on some channel now, whatever the company's tables say. Judged per regime.
   `create function probity.ledger_allows(p_subject text, p_key text, p_purpose text) returns boolean
-    language sql stable set search_path = pg_catalog, pg_temp as $$
-    select not exists (
+    language plpgsql stable set search_path = pg_catalog, pg_temp ${BY_INDEX} as $$
+  begin
+    return not exists (
         select from probity.permission_span s
         where s.purpose = '*' and s.subject = p_subject and s.key = p_key and s.open)
       and not exists (
@@ -68,12 +86,13 @@ export const statements = [
             select from probity.permission_span s
             where s.purpose = p_purpose and s.subject = p_subject and s.key = p_key and s.regime = r.regime
               and not s.allows and s.every_channel and s.open)
-        end)
+        end);
+  end
   $$`,
 
   // What follows from changed records in the same transaction: the state, the end of memberships, and word to the replicas.
   `create function probity.consents_changed(p_targets probity.permission_target[]) returns void
-    language plpgsql set search_path = pg_catalog, pg_temp as $$
+    language plpgsql set search_path = pg_catalog, pg_temp ${BY_INDEX} as $$
   begin
     perform probity.derive_spans(p_targets);
     update probity.membership m set ended_at = clock_timestamp(), ended_because = 'permission ended'
@@ -89,92 +108,14 @@ export const statements = [
     select case p_decision when 'withdrawn' then 'withdrawal' when 'objected' then 'objection' when 'restricted' then 'restriction' end
   $$`,
 
-  // By index, as above: a plan that was made for empty tables must not outlive them.
-  // Returns a row for each entry, in order; record_id is null where the same had been said before, request_id where it asks for nothing.
-  // The caller may be a client, an import or an application's own transaction.
-  `create function probity.record_consents(p_entries probity.consent_entry[])
-    returns table (n bigint, record_id bigint, request_id text)
-    language plpgsql security definer set search_path = pg_catalog, pg_temp set jit = off set enable_hashjoin = off set enable_mergejoin = off
-    set enable_seqscan = off as $$
-  #variable_conflict use_column
-  declare
-    v_refs uuid[];
-    v_now timestamptz;
-    v_n bigint[];
-    v_records bigint[];
-    v_targets probity.permission_target[];
+  // The requests that these records make, or repeat; null for a record that makes none. In the order of p_records.
+  // Ending one channel of several asks for no clean-up; ending the last does.
+  `create function probity.open_requests(p_records bigint[]) returns text[]
+    language plpgsql set search_path = pg_catalog, pg_temp ${BY_INDEX} as $$
   begin
-    if exists (select from unnest(p_entries) e where e.purpose <> '*' and not exists (
-      select from probity.purpose_rule r where r.purpose = e.purpose and (e.channel is null or r.channel = e.channel))) then
-      raise exception 'probity: no such purpose, or it does not use this channel' using errcode = 'PB010';
-    end if;
-    if exists (select from unnest(p_entries) e
-      where (e.purpose = '*') <> (e.decision in ('restricted', 'restriction_lifted')) or e.purpose = '*' and e.channel is not null) then
-      raise exception 'probity: a restriction is of all purposes (*), any other decision of one' using errcode = 'PB012';
-    end if;
-
-    insert into probity.consent_link (subject, key)
-      select distinct e.subject, e.key from unnest(p_entries) e
-      where not exists (select from probity.consent_link l where l.subject = e.subject and l.key = e.key) order by 1, 2
-      on conflict do nothing;
-    select array_agg(distinct l.ref) into v_refs
-      from unnest(p_entries) e join probity.consent_link l on l.subject = e.subject and l.key = e.key;
-    perform probity.lock_consents(v_refs);
-    -- After the locks: records of one person are received in the order in which they commit.
-    v_now := clock_timestamp();
-
-    with entry as materialized (
-      select e.n, l.ref, e.purpose, e.channel, e.decision, coalesce(e.captured_at, v_now) as captured_at,
-        coalesce(e.touchpoint, 'unknown') as touchpoint, e.notice, e.language, coalesce(e.given_by, 'self') as given_by, e.proof,
-        coalesce(e.actor, 'unknown') as actor, coalesce(e.door, 'library') as door, rule.basis, rule.expires_at, rule.manifest_hash,
-        sha256(convert_to(case
-          when e.id is not null then jsonb_build_array(e.subject, e.key, e.id)::text
-          when e.captured_at is null then gen_random_uuid()::text
-          else jsonb_build_array(e.subject, e.key, e.purpose, e.channel, e.decision, probity.iso(e.captured_at), e.touchpoint, e.notice, e.language,
-            coalesce(e.given_by, 'self'), e.proof)::text end, 'UTF8')) as fingerprint
-      from unnest(p_entries) with ordinality e
-        (subject, key, purpose, channel, decision, captured_at, touchpoint, notice, language, given_by, proof, actor, door, id, n)
-      join probity.consent_link l on l.subject = e.subject and l.key = e.key
-      cross join lateral (
-        select (array_agg(r.basis order by array_position(${STRICTEST_FIRST}, r.basis)))[1] as basis,
-          case when e.decision = 'granted' then
-            min(probity.add_duration(least(e.captured_at, v_now), r.expires, r.zone)) filter (where r.expires is not null)
-          end as expires_at,
-          min(r.manifest_hash) as manifest_hash
-        from probity.purpose_rule r where r.purpose = e.purpose and (e.channel is null or r.channel = e.channel)
-      ) rule
-    ), fresh as materialized (
-      select e.*, case when e.first and not exists (select from probity.consent_content c where c.fingerprint = e.fingerprint)
-        then nextval('probity.consent_record_number') end as record_id
-      from (select entry.*, row_number() over (partition by entry.fingerprint order by entry.n) = 1 as first from entry) e order by e.n
-    ), content as (
-      insert into probity.consent_content
-      select record_id, ref, uuid_send(gen_random_uuid()), purpose, channel, decision, least(captured_at, v_now), captured_at, v_now, touchpoint, notice,
-        language, given_by, proof, actor, door, coalesce(basis, 'none'), expires_at, coalesce(manifest_hash, ''), fingerprint
-      from fresh where record_id is not null order by record_id
-      returning *
-    ), record as (
-      insert into probity.consent_record (record_id, ref, received_at, commitment)
-      select c.record_id, c.ref, c.received_at, sha256(c.salt || convert_to(probity.consent_payload(c), 'UTF8')) from content c
-    )
-    select array_agg(f.n order by f.n), array_agg(f.record_id order by f.n) into v_n, v_records from fresh f;
-
-    select array_agg(distinct row(g.subject, g.key, c.purpose)::probity.permission_target) into v_targets
-      from unnest(v_records) it (record_id) join probity.consent_content c on c.record_id = it.record_id
-      left join probity.consent_alias a on a.ref = c.ref
-      cross join lateral (
-        select l.subject, l.key from probity.consent_link l where l.ref = coalesce(a.person, c.ref)
-        union all
-        select l.subject, l.key from probity.consent_alias o join probity.consent_link l on l.ref = o.ref where o.person = coalesce(a.person, c.ref)
-      ) g;
-    if v_targets is not null then
-      perform probity.consents_changed(v_targets);
-    end if;
-
-    -- Ending one channel of several asks for no clean-up; ending the last does.
     with wish as (
       select distinct on (l.ref, c.purpose, c.decision) l.ref, c.purpose, c.received_at, c.record_id, probity.request_kind(c.decision) as kind
-      from unnest(v_records) it (record_id) join probity.consent_content c on c.record_id = it.record_id
+      from unnest(p_records) it (record_id) join probity.consent_content c on c.record_id = it.record_id
       left join probity.consent_alias a on a.ref = c.ref
       join probity.consent_link l on l.ref = coalesce(a.person, c.ref)
       where probity.request_kind(c.decision) is not null
@@ -190,22 +131,121 @@ export const statements = [
       returning r.request_id, r.repeats
     )
     insert into probity.outbox (request_id) select asked.request_id from asked where asked.repeats = 0 order by 1;
-
-    insert into probity.sink_queue (body)
-      select jsonb_build_object('kind', 'consent', 'record', c.record_id, 'subject', l.subject, 'key', l.key, 'purpose', c.purpose, 'channel', c.channel,
-        'decision', c.decision, 'captured_at', probity.iso(c.at), 'touchpoint', c.touchpoint, 'notice', c.notice, 'language', c.language,
-        'given_by', c.given_by, 'proof', c.proof, 'actor', c.actor)
-      from unnest(v_records) it (record_id) join probity.consent_content c on c.record_id = it.record_id
-      join probity.consent_link l on l.ref = c.ref
-      where c.decision in ${NEGATIVE} and c.door <> 'replay' and (select sink from probity.serving)
-      order by c.record_id;
-
-    return query
-      select it.n, it.record_id, r.request_id from unnest(v_n, v_records) it (n, record_id)
-      left join probity.consent_content c on c.record_id = it.record_id
+    return array(
+      select r.request_id from unnest(p_records) with ordinality it (record_id, n)
+      left join probity.consent_content c on c.record_id = it.record_id and probity.request_kind(c.decision) is not null
       left join probity.consent_alias a on a.ref = c.ref
       left join probity.request r on r.ref = coalesce(a.person, c.ref) and r.purpose = c.purpose and r.kind = probity.request_kind(c.decision)
         and r.closed_at is null
+      order by it.n);
+  end
+  $$`,
+
+  // Returns a row for each entry, in order; record_id is null where the same had been said before, request_id where it asks for nothing.
+  // The caller may be a client, an import or an application's own transaction. What holds for every entry is found once, in arrays beside
+  // p_entries; what few entries need is done only where there are such.
+  `create function probity.record_consents(p_entries probity.consent_entry[])
+    returns table (n bigint, record_id bigint, request_id text)
+    language plpgsql security definer set search_path = pg_catalog, pg_temp ${BY_INDEX} as $$
+  #variable_conflict use_column
+  declare
+    v_refs uuid[];
+    v_several boolean;
+    v_now timestamptz;
+    v_records bigint[];
+    v_targets probity.permission_target[];
+    v_requests text[];
+  begin
+    if exists (select from (select distinct it.purpose, it.channel from unnest(p_entries) it where it.purpose <> '*') e where not exists (
+      select from probity.purpose_rule r where r.purpose = e.purpose and (e.channel is null or r.channel = e.channel))) then
+      raise exception 'probity: no such purpose, or it does not use this channel' using errcode = 'PB010';
+    end if;
+    if exists (select from unnest(p_entries) e
+      where (e.purpose = '*') <> (e.decision in ('restricted', 'restriction_lifted')) or e.purpose = '*' and e.channel is not null) then
+      raise exception 'probity: a restriction is of all purposes (*), any other decision of one' using errcode = 'PB012';
+    end if;
+
+    insert into probity.consent_link (subject, key)
+      select e.subject, e.key from (select distinct it.subject, it.key from unnest(p_entries) it) e
+      where not exists (select from probity.consent_link l where l.subject = e.subject and l.key = e.key)
+      order by e.subject collate "C", e.key collate "C"
+      on conflict do nothing;
+    select array_agg(l.ref order by e.n) into v_refs
+      from (select it.subject, it.key, it.n from unnest(p_entries) with ordinality
+        it (subject, key, purpose, channel, decision, captured_at, touchpoint, notice, language, given_by, proof, actor, door, id, n)) e
+      join probity.consent_link l on l.subject = e.subject and l.key = e.key;
+    v_several := probity.lock_consents(v_refs);
+    -- After the locks: records of one person are received in the order in which they commit.
+    v_now := clock_timestamp();
+
+    with rule as materialized (
+      select e.purpose, e.channel, min(r.manifest_hash) as manifest_hash,
+        (array_agg(r.basis order by array_position(${STRICTEST_FIRST}, r.basis)))[1] as basis,
+        -- As an interval a month equals thirty days.
+        array_agg(distinct array[r.expires::text, r.zone]) filter (where r.expires is not null) as ends
+      from (select distinct it.purpose, it.channel from unnest(p_entries) it) e
+      join probity.purpose_rule r on r.purpose = e.purpose and (e.channel is null or r.channel = e.channel)
+      group by e.purpose, e.channel
+    ), entry as materialized (
+      select e.n, e.ref, e.purpose, e.channel, e.decision, coalesce(e.captured_at, v_now) as captured_at,
+        coalesce(e.touchpoint, 'unknown') as touchpoint, e.notice, e.language, coalesce(e.given_by, 'self') as given_by, e.proof,
+        coalesce(e.actor, 'unknown') as actor, coalesce(e.door, 'library') as door, rule.basis, rule.manifest_hash,
+        case when e.decision = 'granted' and rule.ends is not null then (
+          select min(probity.add_duration(least(e.captured_at, v_now), rule.ends[it][1]::interval, rule.ends[it][2]))
+          from generate_subscripts(rule.ends, 1) it) end as expires_at,
+        sha256(convert_to(case
+          when e.id is not null then jsonb_build_array(e.subject, e.key, e.id)::text
+          when e.captured_at is null then gen_random_uuid()::text
+          else jsonb_build_array(e.subject, e.key, e.purpose, e.channel, e.decision, probity.iso(e.captured_at), e.touchpoint, e.notice, e.language,
+            coalesce(e.given_by, 'self'), e.proof)::text end, 'UTF8')) as fingerprint
+      from rows from (unnest(p_entries), unnest(v_refs)) with ordinality e
+        (subject, key, purpose, channel, decision, captured_at, touchpoint, notice, language, given_by, proof, actor, door, id, ref, n)
+      left join rule on rule.purpose = e.purpose and rule.channel is not distinct from e.channel
+    ), fresh as materialized (
+      select e.*, case when e.first and not exists (select from probity.consent_content c where c.fingerprint = e.fingerprint)
+        then nextval('probity.consent_record_number') end as record_id
+      from (select entry.*, row_number() over (partition by entry.fingerprint order by entry.n) = 1 as first from entry) e order by e.n
+    ), content as (
+      insert into probity.consent_content
+      select record_id, ref, uuid_send(gen_random_uuid()), purpose, channel, decision, least(captured_at, v_now), captured_at, v_now, touchpoint, notice,
+        language, given_by, proof, actor, door, coalesce(basis, 'none'), expires_at, coalesce(manifest_hash, ''), fingerprint
+      from fresh where record_id is not null order by record_id
+      returning *
+    ), record as (
+      insert into probity.consent_record (record_id, ref, received_at, commitment)
+      select c.record_id, c.ref, c.received_at, sha256(c.salt || convert_to(probity.consent_payload(c), 'UTF8')) from content c
+    )
+    select array_agg(f.record_id order by f.n) into v_records from fresh f;
+
+    v_targets := array(
+      select distinct row(e.subject, e.key, e.purpose)::probity.permission_target
+      from rows from (unnest(p_entries), unnest(v_records)) e
+        (subject, key, purpose, channel, decision, captured_at, touchpoint, notice, language, given_by, proof, actor, door, id, record_id)
+      where e.record_id is not null);
+    if v_several then
+      v_targets := array(
+        select distinct row(g.subject, g.key, t.purpose)::probity.permission_target
+        from unnest(v_targets) t join probity.consent_link own on own.subject = t.subject and own.key = t.key
+        cross join lateral probity.consent_group(array[own.ref]) g);
+    end if;
+    if cardinality(v_targets) > 0 then
+      perform probity.consents_changed(v_targets);
+    end if;
+
+    if exists (select from unnest(p_entries) e where e.decision in ${NEGATIVE}) then
+      v_requests := probity.open_requests(v_records);
+      insert into probity.sink_queue (body)
+        select jsonb_build_object('kind', 'consent', 'record', c.record_id, 'subject', l.subject, 'key', l.key, 'purpose', c.purpose, 'channel', c.channel,
+          'decision', c.decision, 'captured_at', probity.iso(c.at), 'touchpoint', c.touchpoint, 'notice', c.notice, 'language', c.language,
+          'given_by', c.given_by, 'proof', c.proof, 'actor', c.actor)
+        from unnest(v_records) it (record_id) join probity.consent_content c on c.record_id = it.record_id
+        join probity.consent_link l on l.ref = c.ref
+        where c.decision in ${NEGATIVE} and c.door <> 'replay' and (select sink from probity.serving)
+        order by c.record_id;
+    end if;
+
+    return query
+      select it.n, it.record_id, it.request_id from rows from (unnest(v_records), unnest(v_requests)) with ordinality it (record_id, request_id, n)
       order by it.n;
   end
   $$`,
