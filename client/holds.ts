@@ -7,6 +7,7 @@ import type { Store } from '../database/store.ts';
 import { splitTableId, storeEdges } from '../domain/retention/graph.ts';
 import { parseConditions, type Hold, type TableHold } from '../domain/retention/hold.ts';
 import { nearest } from '../manifest/nearest.ts';
+import { durability, type Durability } from './durability.ts';
 import { isMigrated } from './migrate.ts';
 import type { Project } from './project.ts';
 import { NotMigrated, Refused } from './refused.ts';
@@ -28,6 +29,7 @@ export interface PlacedHold {
   readonly stores: readonly string[];
   /** Stores of the manifest that it does not reach: no path leads from their rows to the subject. */
   readonly notReached: readonly string[];
+  readonly durability: Durability;
 }
 
 /** Letters that nobody mistakes for others: a hold's id is read out over the telephone. */
@@ -63,8 +65,8 @@ export async function holdTable(
     }
     throw error;
   });
-  await place(store, { id, scope, ...rest(options) });
-  return { id, rows: { [tableId]: rows }, stores: [name], notReached: [] };
+  await place(project, store, { id, scope, ...rest(options) });
+  return { id, rows: { [tableId]: rows }, stores: [name], notReached: [], durability: await durability(project) };
 
   function typed(column: string): string {
     const type = catalog.tables[table]?.columns.find((candidate) => candidate.name === column)?.type;
@@ -102,8 +104,8 @@ export async function holdSubject(
     throw new Refused(`No path leads to ${options.subject} in ${options.store ?? 'any store'}: nothing would be held`);
   if (rows[subject.table] === 0) throw new Refused(`There is no ${options.subject} with this key: nothing would be held`);
   const scope = { kind: 'subject', subject: options.subject, key: options.key } as const;
-  for (const store of stores) await place(store, { id, scope, ...rest(options) });
-  return { id, rows, stores: stores.map((store) => store.name), notReached };
+  for (const store of stores) await place(project, store, { id, scope, ...rest(options) });
+  return { id, rows, stores: stores.map((store) => store.name), notReached, durability: await durability(project) };
 }
 
 export interface ListedHold extends Hold {
@@ -124,14 +126,24 @@ export async function holds(project: Project, options: { readonly released: bool
   return [...found.values()].sort((a, b) => (a.placedAt < b.placedAt ? 1 : -1));
 }
 
-/** Ends a hold in every store. Returns those in which it was in force. Throws `Refused` when there is none. */
-export async function release(project: Project, id: string, by: string, reason: string): Promise<string[]> {
+export interface ReleasedHold {
+  /** Stores in which it was in force. */
+  readonly stores: readonly string[];
+  readonly durability: Durability;
+}
+
+/** Ends a hold in every store. Throws `Refused` when none is in force. */
+export async function release(project: Project, id: string, by: string, reason: string): Promise<ReleasedHold> {
   const released: string[] = [];
   for (const [name, store] of project.stores) {
-    if ((await isMigrated(store, false)) && (await releaseHold(store, id, by, reason))) released.push(name);
+    if ((await isMigrated(store, false)) && (await releaseHold(store, id, by, reason, queued(project)))) released.push(name);
   }
   if (released.length === 0) throw new Refused(`No hold ${id} is in force`);
-  return released;
+  return { stores: released, durability: await durability(project) };
+}
+
+function queued({ manifest }: Project): { readonly sink: boolean } {
+  return { sink: manifest.sink !== null };
 }
 
 function rest({ reason, actor, until }: HoldOptions): Pick<Hold, 'reason' | 'actor' | 'endsAt'> {
@@ -153,9 +165,9 @@ async function holdingStore(project: Project, name: string): Promise<Store> {
   return store;
 }
 
-async function place(store: Store, hold: Omit<Hold, 'placedAt'>): Promise<void> {
+async function place(project: Project, store: Store, hold: Omit<Hold, 'placedAt'>): Promise<void> {
   try {
-    await placeHold(store, hold);
+    await placeHold(store, hold, queued(project));
   } catch (error) {
     if (error instanceof StoreError && error.kind === 'constraint')
       throw new Refused(`There is already a hold ${hold.id} in ${store.name}`);

@@ -1,5 +1,6 @@
-import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { SINK_KEY_BYTES } from '../domain/serving/sink-line.ts';
 
 /** Where the Ed25519 key that signs certificates comes from: the key itself, or a file that holds it (PKCS #8, PEM). */
 export interface SigningKeySource {
@@ -42,4 +43,9 @@ function readPem(file: string): string {
 export function createSigningKey(file: string): void {
   const { privateKey } = generateKeyPairSync('ed25519');
   writeFileSync(file, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600, flag: 'wx' });
+}
+
+/** Writes a new key for the sink, in base64. Throws when the file is there: without its key a sink says nothing. */
+export function createSinkKey(file: string): void {
+  writeFileSync(file, `${randomBytes(SINK_KEY_BYTES).toString('base64')}\n`, { mode: 0o600, flag: 'wx' });
 }

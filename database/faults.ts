@@ -14,3 +14,20 @@ export type FaultPoint = (typeof FAULT_POINTS)[number];
 export type Faults = (point: FaultPoint) => void | Promise<void>;
 
 export const noFaults: Faults = () => undefined;
+
+/** Instants of the loops that tell what has committed to whoever must know; see docs/serving.md. */
+export const LOOP_FAULT_POINTS = [
+  'outbox before start',
+  'outbox after start',
+  'sink after append',
+  'replica after read',
+  'replica after write',
+  'refresh after chunk',
+  'refresh after swap',
+] as const;
+
+export type LoopFaultPoint = (typeof LOOP_FAULT_POINTS)[number];
+
+export type LoopFaults = (point: LoopFaultPoint) => void | Promise<void>;
+
+export const noLoopFaults: LoopFaults = () => undefined;

@@ -71,11 +71,18 @@ export async function listHolds(store: Store, options: { readonly released: bool
   return rows.map((row) => ({ ...toHold(row), releasedAt: row.released_at?.toISOString() ?? null }));
 }
 
+/** Whether what must not be lost with the store is queued for the sink that the manifest names. */
+export interface Queued {
+  readonly sink: boolean;
+}
+
+const NOT_QUEUED: Queued = { sink: false };
+
 /**
  * Places a hold. When this returns, no row under it will be changed by any step that has not committed before.
  * Throws a `StoreError` of kind `busy` when batches did not let go in time: the hold is then not placed.
  */
-export async function placeHold(store: Store, hold: Omit<Hold, 'placedAt'>): Promise<void> {
+export async function placeHold(store: Store, hold: Omit<Hold, 'placedAt'>, queued = NOT_QUEUED): Promise<void> {
   const { scope } = hold;
   await inTransaction(store, { lockTimeoutMs: PLACE_TIMEOUT_MS, settings: { synchronous_commit: 'on' } }, async (trx) => {
     await sql`select pg_advisory_xact_lock(${HOLDS_LOCK})`.execute(trx);
@@ -84,13 +91,47 @@ export async function placeHold(store: Store, hold: Omit<Hold, 'placedAt'>): Pro
       values (${hold.id}, ${scope.kind === 'table' ? scope.table : null}, ${JSON.stringify(scope.kind === 'table' ? scope.conditions : null)},
         ${scope.kind === 'subject' ? scope.subject : null}, ${scope.kind === 'subject' ? [...scope.key] : null},
         ${hold.reason}, ${hold.actor}, ${hold.endsAt})`.execute(trx);
+    if (queued.sink) {
+      await sql`
+        insert into probity.sink_queue (body) select jsonb_build_object('kind', 'hold') || to_jsonb(h)
+        from probity.hold h where h.hold_id = ${hold.id}`.execute(trx);
+    }
   });
 }
 
 /** Ends a hold. Returns false when there is no such hold in force. */
-export async function releaseHold(store: Store, id: string, by: string, reason: string): Promise<boolean> {
-  const { rows } = await sql<{ hold_id: string }>`
-    update probity.hold set released_at = now(), released_by = ${by}, release_reason = ${reason}
-    where hold_id = ${id} and released_at is null returning hold_id`.execute(store.db);
-  return rows.length > 0;
+export async function releaseHold(store: Store, id: string, by: string, reason: string, queued = NOT_QUEUED): Promise<boolean> {
+  return inTransaction(store, { settings: { synchronous_commit: 'on' } }, async (trx) => {
+    const { rows } = await sql<{ hold_id: string }>`
+      update probity.hold set released_at = now(), released_by = ${by}, release_reason = ${reason}
+      where hold_id = ${id} and released_at is null returning hold_id`.execute(trx);
+    if (rows.length > 0 && queued.sink) {
+      await sql`
+        insert into probity.sink_queue (body)
+        select jsonb_build_object('kind', 'hold_released', 'hold_id', h.hold_id, 'released_at', h.released_at, 'released_by', h.released_by,
+          'release_reason', h.release_reason)
+        from probity.hold h where h.hold_id = ${id}`.execute(trx);
+    }
+    return rows.length > 0;
+  });
+}
+
+/** Brings back a hold, or the end of one, that the store does not have: from the sink, after a restore. Returns whether it was missing. */
+export async function restoreHold(store: Store, body: Readonly<Record<string, unknown>>): Promise<boolean> {
+  return inTransaction(store, { lockTimeoutMs: PLACE_TIMEOUT_MS, settings: { synchronous_commit: 'on' } }, async (trx) => {
+    await sql`select pg_advisory_xact_lock(${HOLDS_LOCK})`.execute(trx);
+    const json = JSON.stringify(body);
+    const { rows } =
+      body['kind'] === 'hold'
+        ? await sql`
+            insert into probity.hold (hold_id, table_name, conditions, subject, subject_key, reason, actor, placed_at, ends_at)
+            select hold_id, table_name, conditions, subject, subject_key, reason, actor, placed_at, ends_at
+            from jsonb_populate_record(null::probity.hold, ${json}::jsonb)
+            on conflict (hold_id) do nothing returning hold_id`.execute(trx)
+        : await sql`
+            update probity.hold h set released_at = it.released_at, released_by = it.released_by, release_reason = it.release_reason
+            from jsonb_populate_record(null::probity.hold, ${json}::jsonb) it
+            where h.hold_id = it.hold_id and h.released_at is null returning h.hold_id`.execute(trx);
+    return rows.length > 0;
+  });
 }

@@ -7,6 +7,7 @@ import type { Context } from '../context.ts';
 import { examples } from '../help.ts';
 import { count, rows } from '../numbers.ts';
 import { textTable } from '../table.ts';
+import { tellDurability } from '../durability.ts';
 
 interface AddOptions {
   readonly table?: string;
@@ -48,6 +49,7 @@ export function holdCommand(context: Context): Command {
         const { timezone } = project.manifest;
         const until = options.until === undefined ? null : parseTime(options.until, timezone);
         const placed = await add(project, options, { id: options.id ?? null, reason: options.reason, actor, until }, context);
+        tellDurability(placed.durability, context);
         if (json) return io.out(JSON.stringify(placed, null, 2));
         io.out(addedText(placed, context));
       });
@@ -75,7 +77,8 @@ export function holdCommand(context: Context): Command {
     .addHelpText('after', examples('probity hold release H-4K7MZR --reason "Case closed"'))
     .action(async (id: string, { reason }: { readonly reason: string }, command: Command) => {
       await context.withProject(command, async (project, { actor }) => {
-        const stores = await release(project, id, actor, reason);
+        const { stores, durability } = await release(project, id, actor, reason);
+        tellDurability(durability, context);
         io.out(`${colours.green('✓')} ${id} is released in ${stores.join(', ')}`);
       });
     });

@@ -1,0 +1,1 @@
+export { durability, durable, type Durability } from './durability.ts';
