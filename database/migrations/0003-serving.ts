@@ -28,7 +28,7 @@ export const statements = [
   `create index permission_span_key on probity.permission_span (purpose, subject, key)`,
 
   `create function probity.incarnation() returns text
-    language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+    language sql stable parallel safe security definer set search_path = pg_catalog, pg_temp as $$
     select concat_ws('-',
       (select system_identifier from pg_control_system()),
       substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8),
@@ -51,7 +51,7 @@ export const statements = [
 
   // `clock_timestamp`: a long transaction must notice that the lease has run out. Called once a statement, as `(select …)`.
   `create function probity.serving_open() returns boolean
-    language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+    language sql stable parallel safe security definer set search_path = pg_catalog, pg_temp as $$
     select exists (select from probity.serving where incarnation = probity.incarnation() and valid_until > clock_timestamp())
   $$`,
 
