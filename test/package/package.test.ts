@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { createShop, type Shop } from '../retention/support.ts';
@@ -70,16 +70,35 @@ async function succeed(command: string, args: readonly string[], cwd: string, en
   return output;
 }
 
+interface Lock {
+  readonly lockfileVersion: number;
+  readonly packages: Readonly<Record<string, { readonly dev?: boolean } & Record<string, unknown>>>;
+}
+
+/**
+ * A lock file for a project that depends on our tarball alone: the same versions as here, so that nothing newer decides over our test, and
+ * nothing has to be asked of a registry that npm has not kept since it installed us.
+ */
+function lockOf(manifest: { readonly name: string }): string {
+  const { lockfileVersion, packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as Lock;
+  const { '': own, ...others } = packages;
+  const { version, dependencies, bin, engines } = own!;
+  const needed = Object.fromEntries(Object.entries(others).filter(([, { dev }]) => dev !== true));
+  const ours = { version, resolved: 'file:probity.tgz', dependencies, bin, engines };
+  return JSON.stringify({ name: manifest.name, lockfileVersion, packages: { '': manifest, 'node_modules/probity': ours, ...needed } });
+}
+
 /** The package as it would be published, in a project that has nothing else. */
 async function emptyProject(): Promise<string> {
   const packed = temporaryFolder('packed');
   await succeed('npm', ['pack', '--pack-destination', packed], ROOT);
   const [tarball = ''] = readdirSync(packed);
   const project = temporaryFolder('project');
-  writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'consumer', private: true, type: 'module' }));
-  // The same versions as here, so that nothing newer decides over our test.
+  const manifest = { name: 'consumer', private: true, type: 'module', dependencies: { probity: 'file:probity.tgz' } };
+  writeFileSync(join(project, 'package.json'), JSON.stringify(manifest));
+  writeFileSync(join(project, 'package-lock.json'), lockOf(manifest));
   cpSync(join(packed, tarball), join(project, 'probity.tgz'));
-  await succeed('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', './probity.tgz'], project);
+  await succeed('npm', ['ci', '--prefer-offline', '--no-audit', '--no-fund'], project);
   return project;
 }
 
