@@ -1,0 +1,19 @@
+import type { Activity, Keeping } from './record.ts';
+import { durationWords, spaced } from './words.ts';
+
+/** `soft opt in (Art. …) on email under gdpr` */
+export function basisWords({ basis, provision, channels, regimes }: Activity['bases'][number]): string {
+  const on = channels.length > 0 ? ` on ${channels.join(', ')}` : '';
+  return `${spaced(basis)} (${provision})${on}${regimes.length > 0 ? ` under ${regimes.join(', ')}` : ''}`;
+}
+
+/** When the rows of a table go; null when nothing says so. */
+export function keepingWords(it: Pick<Keeping, 'keep' | 'after' | 'then' | 'goesWith'>): string | null {
+  const ways = [
+    ...(it.keep === null ? [] : [`${durationWords(it.keep)} after ${it.after}${DONE[it.then ?? 'delete']}`]),
+    ...(it.goesWith.length === 0 ? [] : [`goes with ${it.goesWith.map((id) => id.split('.').slice(1).join('.')).join(', ')}`]),
+  ];
+  return ways.length === 0 ? null : ways.join('; ');
+}
+
+const DONE = { delete: '', mask: ', then masked', aggregate: ', then summed up and deleted' } as const;
