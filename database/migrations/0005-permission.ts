@@ -232,16 +232,20 @@ export const statements = [
     ), fact as materialized (
       select f.key, f.regime, f.birth, (f.ends ->> p_purpose)::timestamptz as ends_at from probity.subject_facts(p_subject, p_keys) f
     ), span as materialized (
-      select s.key, s.purpose, s.regime, s.channels, s.allows, s.of_age_at, s.of_age from probity.permission_span s
-      where s.purpose in (p_purpose, '*') and s.subject = p_subject and s.key = any (p_keys)
-        and case when p_at is not null then s.from_at <= v_at and v_at < s.until_at
-          when s.allows then s.open and s.from_at <= v_at and v_at < s.until_at
-          else s.open or s.from_at <= v_at and v_at < s.until_at end
+      select s.key, s.restricts, s.regime, s.channels, s.allows, s.of_age_at, s.of_age from unnest(p_keys) k (key)
+      cross join lateral (
+        select s.key, s.purpose = '*' as restricts, s.regime, s.channels, s.allows, s.of_age_at, s.of_age from probity.permission_span s
+        where s.purpose in (p_purpose, '*') and s.subject = p_subject and s.key = k.key and (s.purpose = '*' or not s.every_channel)
+          and case when p_at is not null then s.from_at <= v_at and v_at < s.until_at
+            when s.allows then s.open and s.from_at <= v_at and v_at < s.until_at
+            else s.open or s.from_at <= v_at and v_at < s.until_at end
+        offset 0
+      ) s
     ), said as (
-      select f.key, r.n, bool_or(s.purpose = '*') as restricted,
-        bool_or(s.purpose <> '*' and s.allows and (s.of_age is null or probity.of_age(f.birth, s.of_age, s.of_age_at, r.zone))) as allowed,
-        bool_or(s.purpose <> '*' and not s.allows) as denied
-      from span s join fact f on f.key = s.key join rule r on s.purpose = '*' or s.regime = r.regime and r.channel = any (s.channels)
+      select f.key, r.n, bool_or(s.restricts) as restricted,
+        bool_or(not s.restricts and s.allows and (s.of_age is null or probity.of_age(f.birth, s.of_age, s.of_age_at, r.zone))) as allowed,
+        bool_or(not s.restricts and not s.allows) as denied
+      from span s join fact f on f.key = s.key join rule r on s.restricts or s.regime = r.regime and r.channel = any (s.channels)
       group by f.key, r.n
     ), answer as (
       select f.key, r.regime, bool_or(
