@@ -23,9 +23,10 @@ const PATH_ROWS = 20;
 
 /**
  * Looks at a bounded sample of each table that the role may read, and reduces it inside the database to shares: no value leaves it.
- * A table that is locked, slow or hidden is skipped with its reason. Throws `StoreError` only when the store is out of reach.
+ * A table that is locked, slower than `tableMs` (milliseconds) or hidden is skipped with its reason. Throws `StoreError` only when the store is
+ * out of reach.
  */
-export async function readSamples(store: Store, catalog: Catalog): Promise<StoreSamples> {
+export async function readSamples(store: Store, catalog: Catalog, tableMs = TABLE_TIMEOUT_MS): Promise<StoreSamples> {
   const tables: Record<string, Readonly<Record<string, ColumnShape>>> = {};
   const skipped: Record<string, string> = {};
   const deadline = performance.now() + TOTAL_MS;
@@ -36,7 +37,7 @@ export async function readSamples(store: Store, catalog: Catalog): Promise<Store
     if (why !== null) skipped[id] = why;
     if (why !== null || columns.length === 0) continue;
     try {
-      tables[id] = await sampleTable(store, table, columns);
+      tables[id] = await sampleTable(store, table, columns, tableMs);
     } catch (error) {
       if (!(error instanceof StoreError) || error.kind === 'connection') throw error;
       skipped[id] = error.kind === 'busy' ? 'locked or slow to read' : `not readable (SQLSTATE ${error.code})`;
@@ -59,10 +60,11 @@ async function sampleTable(
   store: Store,
   table: CatalogTable,
   columns: readonly CatalogColumn[],
+  tableMs: number,
 ): Promise<Readonly<Record<string, ColumnShape>>> {
   const options = {
     readOnly: true,
-    statementTimeoutMs: TABLE_TIMEOUT_MS,
+    statementTimeoutMs: tableMs,
     lockTimeoutMs: LOCK_TIMEOUT_MS,
     settings: { search_path: 'pg_catalog' },
   };

@@ -25,6 +25,9 @@ const SCHEMA = `
   alter table hidden enable row level security;
   analyze person`;
 
+/** On a busy machine a table takes longer to sample than we would wait for with somebody's. */
+const PATIENT_MS = 60_000;
+
 describe('samples', () => {
   let database: FreshDatabase;
   let owner: pg.Client;
@@ -39,7 +42,7 @@ describe('samples', () => {
     store = openStore({ name: 'shop', url: database.url });
     const catalog = await readCatalog(store);
     await owner.query('begin; lock table locked');
-    samples = await readSamples(store, catalog);
+    samples = await readSamples(store, catalog, PATIENT_MS);
     await owner.query('rollback');
   });
   afterAll(async () => {
@@ -93,7 +96,7 @@ describe('samples', () => {
     url.password = 'sampler';
     const reading = openStore({ name: 'shop', url: url.href });
     try {
-      const seen = await readSamples(reading, await readCatalog(reading));
+      const seen = await readSamples(reading, await readCatalog(reading), PATIENT_MS);
       expect(Object.keys(seen.tables)).toEqual(['public.small']);
       expect(seen.skipped['public.hidden']).toMatch(/row-level security/);
       expect(seen.skipped['public.person']).toMatch(/may not read/);

@@ -20,6 +20,9 @@ interface Drafted {
   readonly errors: readonly string[];
 }
 
+/** On a busy machine a table takes longer to sample than we would wait for with somebody's. */
+const PATIENT_MS = 60_000;
+
 /** The way that the command goes: catalog, samples, draft, load, check. */
 async function draftOf(urls: Readonly<Record<string, string>>): Promise<Drafted> {
   const catalogs: Record<string, Catalog> = {};
@@ -28,7 +31,7 @@ async function draftOf(urls: Readonly<Record<string, string>>): Promise<Drafted>
     const store = openStore({ name, url });
     try {
       catalogs[name] = await readCatalog(store);
-      samples[name] = await readSamples(store, catalogs[name]);
+      samples[name] = await readSamples(store, catalogs[name], PATIENT_MS);
     } finally {
       await store.close();
     }
