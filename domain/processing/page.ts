@@ -1,6 +1,6 @@
 import { dataTable, html, page, type Html, type Part } from '../html.ts';
 import type { Activity, DataCategory, Missing, ProcessingRecord } from './record.ts';
-import { basisWords, keepingWords } from './sentences.ts';
+import { basisWords, floorWords, keepingWords } from './sentences.ts';
 import { durationWords, spaced } from './words.ts';
 
 /** The record as one page for people: to read, to print, to hand to an authority. */
@@ -99,7 +99,13 @@ function activity(it: Activity, record: ProcessingRecord): Html {
         'Kept',
         kept.length === 0
           ? null
-          : kept.map((one) => html`<div><code>${one.table}</code>: ${keepingWords(one) ?? (one.personal ? MISSING : 'no limit')}</div>`),
+          : kept.map(
+              (one) =>
+                html`<div>
+                  <code>${one.table}</code>:
+                  ${keepingWords(one) ?? (one.personal ? MISSING : 'no limit')}${one.floor && `; no sooner than ${floorWords(one.floor)}`}
+                </div>`,
+            ),
       ],
     ])}
     ${it.data.length === 0 ? html`<p>Data: ${MISSING}</p>` : dataTable(`Personal data used for ${spaced(it.purpose)}`, heading, it.data.map(category))}
@@ -153,9 +159,7 @@ function keeping({ keeping: all, ignored }: ProcessingRecord): Html {
     html`<code>${it.table}</code>`,
     it.rows === null ? '–' : it.rows.toLocaleString('en-US'),
     keepingWords(it) ?? (it.personal ? MISSING : 'no personal data'),
-    it.floor
-      ? `${it.floor.rule}: ${durationWords(it.floor.keep)} after ${it.floor.endOfYear ? 'the end of the year of ' : ''}${it.floor.after}`
-      : '–',
+    it.floor ? floorWords(it.floor) : '–',
     it.because ?? '–',
   ]);
   return html`<h2>How long data is kept</h2>

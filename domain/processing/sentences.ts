@@ -17,3 +17,8 @@ export function keepingWords(it: Pick<Keeping, 'keep' | 'after' | 'then' | 'goes
 }
 
 const DONE = { delete: '', mask: ', then masked', aggregate: ', then summed up and deleted' } as const;
+
+/** `de-hgb-257: 8 years after the end of the year of issued_at` */
+export function floorWords({ keep, rule, after, endOfYear }: NonNullable<Keeping['floor']>): string {
+  return `${rule}: ${durationWords(keep)} after ${endOfYear ? 'the end of the year of ' : ''}${after}`;
+}
