@@ -31,7 +31,14 @@ export function viewChanges(db: Kysely<unknown>, planned: StoreViews, state: Vie
 /** Removes every schema of ours, and what its owner was granted. The role stays: other databases of the cluster may use it. */
 export function dropChanges(state: ViewState): ViewChange[] {
   const nothing: StoreViews = { store: '', purposes: [], findings: [] };
-  return [...state.schemas.filter((schema) => schema.ours).map(dropSchema), ...ownerGrants(nothing, state)];
+  const ours = state.schemas.filter((schema) => schema.ours);
+  const roles = [...new Set(ours.flatMap((schema) => schema.readers))].sort();
+  const asking = roles.map((role): ViewChange => ({
+    kind: 'revoke',
+    what: `execute on probity.serving_open() from ${role}`,
+    statements: [sql`revoke execute on function probity.serving_open() from ${ident(role)}`],
+  }));
+  return [...ours.map(dropSchema), ...asking, ...ownerGrants(nothing, state)];
 }
 
 function ownerRole({ owner }: ViewState): ViewChange[] {
@@ -130,6 +137,8 @@ function ofPurpose(db: Kysely<unknown>, purpose: PurposeViews, now: SchemaState 
       const statements = [
         sql`grant usage on schema ${ident(schema)} to ${ident(role)}`,
         sql`grant select on all tables in schema ${ident(schema)} to ${ident(role)}`,
+        // A view reads tables with its owner's rights, but calls functions with its reader's.
+        sql`grant execute on function probity.serving_open() to ${ident(role)}`,
       ];
       return { kind: 'grant', what: `select on ${schema} to ${role}`, statements };
     });

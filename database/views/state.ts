@@ -86,6 +86,12 @@ export async function readViewState(db: Kysely<unknown>): Promise<ViewState> {
   const usable = await sql<{ name: string }>`
     select n.nspname as name from pg_namespace n cross join aclexplode(n.nspacl) x
     where pg_get_userbyid(x.grantee) = ${OWNER} and x.grantee <> n.nspowner and x.privilege_type = 'USAGE' order by 1`.execute(db);
+  const callers = await sql<{ role: string | null }>`
+    select case when x.grantee <> 0 then pg_get_userbyid(x.grantee) end as role
+    from pg_proc p cross join aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) x where p.oid = to_regprocedure('probity.serving_open()')`.execute(
+    db,
+  );
+  const mayAsk = (role: string): boolean => callers.rows.some((it) => it.role === null || it.role === role);
   return {
     owner: owner.rows[0] ?? { exists: false, privileged: false, ours: false },
     schemas: schemas.rows.map(({ name, mark }): SchemaState => {
@@ -101,7 +107,7 @@ export async function readViewState(db: Kysely<unknown>): Promise<ViewState> {
         ours: mark?.startsWith(MARK) === true,
         views: own.map((view) => ({ name: view.name, mark: view.mark ?? '', asMade: view.as_made })),
         grantees,
-        readers: complete.filter((who) => who !== null),
+        readers: complete.filter((who): who is string => who !== null && mayAsk(who)),
       };
     }),
     readable: new Map(

@@ -1,8 +1,10 @@
 import { WrongUsage } from './options.ts';
 import { benchRetention } from './retention.ts';
+import { benchViews } from './views.ts';
 
 const BENCHES: Readonly<Record<string, { readonly about: string; readonly run: (args: readonly string[]) => Promise<void> }>> = {
   retention: { about: 'purges against a plain DELETE and the usual loop, alone and beside an application', run: benchRetention },
+  views: { about: 'purpose-bound views against the bare table', run: benchViews },
 };
 
 /** `npm run bench -- NAME [options]`; without a name it lists what there is. */
