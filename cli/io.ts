@@ -1,3 +1,5 @@
+import { createInterface } from 'node:readline/promises';
+import type { Readable } from 'node:stream';
 import type { ReadStream } from 'node:tty';
 
 /** Where a command reads and writes. Nothing in the command touches the process itself. */
@@ -15,6 +17,10 @@ export interface Io {
   /** Characters of a line; null where lines do not end. */
   readonly width: number | null;
   readonly input: () => Promise<string>;
+  /** Standard input as it comes, for what may be larger than memory. */
+  readonly bytes?: () => Readable;
+  /** Asks a person at a terminal for a line; null or absent where nobody sits there. */
+  readonly prompt?: ((question: string) => Promise<string>) | null;
 }
 
 /** The process's own streams. Colours only on a terminal, and not where NO_COLOR is set. */
@@ -30,7 +36,19 @@ export function processIo(): Io {
     colour: terminal && (env['NO_COLOR'] ?? '') === '',
     width: terminal ? stdout.columns : null,
     input: () => readAll(process.stdin),
+    bytes: () => process.stdin,
+    prompt: process.stdin.isTTY === true ? ask : null,
   };
+}
+
+async function ask(question: string): Promise<string> {
+  // Asked on the other stream: the output may be on its way to a file.
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return await lines.question(question);
+  } finally {
+    lines.close();
+  }
 }
 
 async function readAll(stream: ReadStream | NodeJS.ReadStream): Promise<string> {

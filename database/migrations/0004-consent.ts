@@ -41,7 +41,9 @@ export const statements = [
     count integer not null check (count > 0),
     root bytea not null,
     head bytea not null,
-    sealed_at timestamptz not null
+    sealed_at timestamptz not null,
+    -- For each record its number and the beginning of its leaf: names the record where the root only says that one was changed.
+    leaves bytea not null
   )`,
   `create sequence probity.consent_record_number`,
   `create table probity.consent_record (
