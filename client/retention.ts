@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ActivityFailure, ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import {
   WorkflowExecutionAlreadyStartedError,
@@ -85,6 +86,29 @@ export async function cancel(client: Client, runId: string): Promise<void> {
 /** Approves the plan with that hash; refused when another plan waits, or when the approver started the run. */
 export async function approve(client: Client, runId: string, planHash: string, actor: string): Promise<void> {
   await handle(client, runId).executeUpdate<void, [{ planHash: string; actor: string }]>('approve', { args: [{ planHash, actor }] });
+}
+
+/** A run counts again before it takes an approval: long enough for most databases, and for a person to wait. Milliseconds. */
+const TAKEN_LIMIT_MS = 60_000;
+const TAKEN_POLL_MS = 100;
+
+/**
+ * What became of an approval: `running` with that plan, `drifted` to another one that waits for an approval of its own, or `counting` still
+ * after a minute. Until then the home store says that the run waits.
+ */
+export async function afterApproval(
+  client: Client,
+  project: Project,
+  runId: string,
+  planHash: string,
+): Promise<'running' | 'drifted' | 'counting'> {
+  for (const limit = performance.now() + TAKEN_LIMIT_MS; ; await sleep(TAKEN_POLL_MS)) {
+    const run = await readRun(project.home.db, runId);
+    if (run !== null && run.state !== 'waiting') return 'running';
+    // The workflow learns of another plan behind the store, and takes an approval of it only then.
+    if (run !== null && run.planHash !== planHash && (await workflowProgress(client, runId))?.planHash === run.planHash) return 'drifted';
+    if (performance.now() > limit) return 'counting';
+  }
 }
 
 /** Waits for the end of a run. */

@@ -122,6 +122,8 @@ export async function retention(input: RetentionInput): Promise<RetentionResult>
   /** Waits for a person; asks again when the data has drifted from what was shown. */
   async function approvedPlan(first: OpenedPlan): Promise<RetentionState> {
     stage = 'waiting for approval';
+    // Before the home store says that it waits: whoever reads that may approve at once.
+    waitingPlan = first;
     await brief.recordState({ runId, state: 'waiting' });
     for (let plan = first; ;) {
       waitingPlan = plan;

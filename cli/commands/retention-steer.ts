@@ -1,8 +1,9 @@
 import { Command } from 'commander';
 import { Refused } from '../../client/refused.ts';
-import { approve, cancel, pause, resume, status } from '../../client/retention.ts';
+import { afterApproval, approve, cancel, pause, resume, status } from '../../client/retention.ts';
 import type { TemporalClient } from '../../client/temporal.ts';
 import type { Context } from '../context.ts';
+import { EXIT } from '../exit.ts';
 import { examples } from '../help.ts';
 import { SHORT_HASH } from '../plan-text.ts';
 
@@ -44,8 +45,17 @@ export function approveCommand(context: Context): Command {
         if (state !== 'waiting' || planHash === null) throw new Refused(`The run ${runId} does not wait for an approval: it is ${state}`);
         if (!planHash.startsWith(plan))
           throw new Refused(`The run ${runId} waits with another plan, ${planHash.slice(0, SHORT_HASH)}: look at it first`);
-        await context.withTemporal((client) => approve(client, runId, planHash, actor));
-        io.out(`${colours.green('✓')} ${runId} goes on with plan ${planHash.slice(0, SHORT_HASH)}, approved by ${actor}`);
+        const then = await context.withTemporal(async (client) => {
+          await approve(client, runId, planHash, actor);
+          return afterApproval(client, project, runId, planHash);
+        });
+        const short = planHash.slice(0, SHORT_HASH);
+        if (then === 'drifted') {
+          context.exit(EXIT.person);
+          return io.out(`The data have moved away from plan ${short}: ${runId} waits with another plan; look at it first`);
+        }
+        const goes = then === 'running' ? 'goes on' : 'counts once more and goes on';
+        io.out(`${colours.green('✓')} ${runId} ${goes} with plan ${short}, approved by ${actor}`);
       });
     });
 }

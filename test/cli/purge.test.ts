@@ -229,7 +229,13 @@ describe('from a database to a certificate', () => {
     expect((await approve('ffff', 'jane')).stderr).toContain('waits with another plan');
     const own = await approve(plan, 'tester');
     expect([own.code, own.stderr]).toEqual([2, expect.stringContaining('Nobody approves what they started')]);
-    expect((await approve(plan, 'jane')).code).toBe(0);
+    await shop.query(`insert into visit select i, now() - interval '2 years' from generate_series(1001, 2000) i`);
+    const moved = await approve(plan, 'jane');
+    expect([moved.code, moved.stdout]).toEqual([3, expect.stringContaining('waits with another plan')]);
+    const again = await probityJson<{ planHash: string }>(['retention', 'status', runId], { env: shop.env }, [3]);
+    expect(again.planHash).not.toMatch(new RegExp(`^${plan}`));
+    // Behind it the run no longer waits, also for who looks at once.
+    expect((await approve(again.planHash, 'jane')).stdout).toContain('goes on with plan');
     expect((await run('retention', 'status', runId, '--watch')).code).toBe(0);
     expect(await json('retention', 'status', runId)).toMatchObject({ state: 'complete', approvedBy: 'jane', serial: 2 });
     expect(await shop.query('select from visit')).toHaveLength(0);
