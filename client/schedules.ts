@@ -165,13 +165,22 @@ function optionsOf(manifest: Manifest, name: string, declared: ScheduleDeclarati
     policies: { overlap: OVERLAP[declared.overlap], catchupWindow: shortDurationMs(declared.catchUp) ?? SECOND, pauseOnFailure: false },
     action: {
       type: 'startWorkflow',
-      workflowType: 'retention',
-      // Temporal appends the time of each start, and so names each run.
-      workflowId: `retention-${name}`,
+      ...startOf(name, declared),
       taskQueue,
-      args: [{ actor: `schedule:${name}`, asOf: null, only: null, dryRun: false }],
       memo: { [MEMO]: canonicalJson(made) },
     },
+  };
+}
+
+/** Temporal appends the time of each start to the workflow's id, and so names each run. */
+function startOf(name: string, { run }: ScheduleDeclaration): { workflowType: string; workflowId: string; args: unknown[] } {
+  const [job, ...more] = run.filter((it) => RUNNABLE_JOBS.includes(it));
+  if (more.length > 0) throw new Refused(`The schedule ${name} runs ${run.join(', ')}: give each of them a schedule of its own`);
+  if (job === 'consents') return { workflowType: 'consents', workflowId: `consents-${name}`, args: [{ only: null, full: false }] };
+  return {
+    workflowType: 'retention',
+    workflowId: `retention-${name}`,
+    args: [{ actor: `schedule:${name}`, asOf: null, only: null, dryRun: false }],
   };
 }
 

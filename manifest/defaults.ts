@@ -26,4 +26,4 @@ export const DEFAULTS = {
 
 /** Jobs that a schedule may name; `RUNNABLE_JOBS` are those that this version runs. */
 export const JOBS = ['retention', 'quality', 'bias', 'segments', 'surveys', 'requests', 'consents'] as const;
-export const RUNNABLE_JOBS: readonly string[] = ['retention'];
+export const RUNNABLE_JOBS: readonly string[] = ['retention', 'consents'];

@@ -1,0 +1,270 @@
+import { createHash } from 'node:crypto';
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { consentShop, type ConsentShop } from './support.ts';
+
+let shop: ConsentShop;
+beforeAll(async () => void (shop = await consentShop()));
+afterAll(() => (shop as ConsentShop | undefined)?.close());
+beforeEach(async () => {
+  await shop.query(
+    `set session_replication_role = replica; delete from probity.consent_content; delete from probity.consent_record; delete from probity.consent_link;
+     delete from probity.permission_span; delete from probity.outbox; delete from probity.request; set session_replication_role = origin`,
+  );
+});
+
+const HEADER = 'key,email,purpose,channel,decision,captured_at,touchpoint,notice\n';
+const records = () =>
+  shop.query<{
+    subject: string;
+    key: string;
+    purpose: string;
+    channel: string | null;
+    decision: string;
+    captured_at: string;
+    touchpoint: string;
+    notice: string | null;
+    door: string;
+  }>(
+    `select l.subject, l.key, c.purpose, c.channel, c.decision, probity.iso(c.captured_at) as captured_at, c.touchpoint, c.notice, c.door
+     from probity.consent_content c join probity.consent_link l using (ref) order by c.captured_at, l.key`,
+  );
+const total = async (): Promise<number> => (await shop.query<{ n: number }>('select count(*)::int as n from probity.consent_record'))[0]!.n;
+
+test('CSV as spreadsheets write it: byte order mark, CRLF, quotes, line breaks in a field', async () => {
+  const file = shop.file(
+    'plain.csv',
+    `\uFEFF${HEADER.replace('\n', '\r\n')}1,,newsletter,email,granted,2026-01-02T03:04:05.123456Z,onboarding,"a ""b"", c"\r\n\r\n2,,newsletter,,withdrawn,2026-01-02 03:04+02:00,"line\r\nbreak",\r\n`,
+  );
+  const ran = await shop.run(['consent', 'import', file]);
+  expect(ran).toMatchObject({ code: 0 });
+  expect(ran.out).toContain('2 recorded, 0 were there already');
+  expect(await records()).toMatchObject([
+    {
+      key: '2',
+      channel: null,
+      decision: 'withdrawn',
+      captured_at: '2026-01-02T01:04:00.000000Z',
+      touchpoint: 'line\r\nbreak',
+      notice: null,
+      door: 'import',
+    },
+    { key: '1', channel: 'email', decision: 'granted', captured_at: '2026-01-02T03:04:05.123456Z', notice: 'a "b", c' },
+  ]);
+});
+
+test('the same file again changes nothing, also as JSON lines, also after an interruption', async () => {
+  const lines = Array.from({ length: 300 }, (_, i) => ({
+    key: i + 1,
+    purpose: 'newsletter',
+    decision: i % 3 === 0 ? 'withdrawn' : 'granted',
+    captured_at: '2026-03-01T00:00:00Z',
+    touchpoint: 't',
+  }));
+  const csv = shop.file(
+    'again.csv',
+    `key,purpose,decision,captured_at,touchpoint\n${lines.map((it) => Object.values(it).join(',')).join('\n')}\n`,
+  );
+  const half = shop.file(
+    'half.csv',
+    `key,purpose,decision,captured_at,touchpoint\n${lines
+      .slice(0, 150)
+      .map((it) => Object.values(it).join(','))
+      .join('\n')}\n`,
+  );
+  await shop.run(['consent', 'import', half]);
+  expect((await shop.run(['consent', 'import', csv])).out).toContain('150 recorded, 150 were there already');
+  const before = await shop.query('select * from probity.permission_span order by key');
+  expect((await shop.run(['consent', 'import', csv])).out).toContain('0 recorded, 300 were there already');
+  const again = await shop.run(['consent', 'import', '-', '--format', 'jsonl'], lines.map((it) => JSON.stringify(it)).join('\n'));
+  expect(again.out).toContain('0 recorded, 300 were there already');
+  expect(await total()).toBe(300);
+  expect(await shop.query('select * from probity.permission_span order by key')).toEqual(before);
+});
+
+test('every bad line is named by number and reason, never by what it says; good ones are kept', async () => {
+  const secret = 'canary';
+  const file = shop.file(
+    'bad.csv',
+    Buffer.concat([
+      Buffer.from(
+        [
+          HEADER.trimEnd(),
+          '1,,newsletter,email,granted,2026-01-01T00:00:00Z,t,',
+          `2,,${secret},email,granted,2026-01-01T00:00:00Z,t,`,
+          `3,,newsletter,${secret},granted,2026-01-01T00:00:00Z,t,`,
+          `4,,newsletter,email,${secret},2026-01-01T00:00:00Z,t,`,
+          `5,,newsletter,email,granted,${secret},t,`,
+          '6,,newsletter,email,granted,2126-01-01T00:00:00Z,t,',
+          '7,,newsletter,email,granted,2026-02-30T00:00:00Z,t,',
+          `${secret},,newsletter,email,granted,2026-01-01T00:00:00Z,t,`,
+          ',,newsletter,email,granted,2026-01-01T00:00:00Z,t,',
+          `8,too,few,${secret}`,
+          `9,,newsletter,email,granted,2026-01-01T00:00:00Z,${secret}\0,`,
+          `10,,newsletter,em"ail${secret},granted,2026-01-01T00:00:00Z,t,`,
+          '11,,newsletter,email,granted,,t,',
+          '12,,newsletter,,restricted,2026-01-01T00:00:00Z,t,',
+          '',
+        ].join('\n'),
+      ),
+      Buffer.from('13,,newsletter,email,granted,2026-01-01T00:00:00Z,'),
+      Buffer.from([0xe4, 0xf6, 0xfc]),
+      Buffer.from(',\n14,,newsletter,web,granted,2026-01-01T00:00:00Z,"ünïcode",\n'),
+    ]),
+  );
+  const rejects = join(shop.folder, 'rejects.csv');
+  const ran = await shop.run(['consent', 'import', file, '--rejects', rejects]);
+  expect(ran.code).toBe(1);
+  expect(ran.err.trim().split('\n')).toEqual([
+    'line 3: purpose is none of the manifest',
+    'line 4: channel is none of the purpose',
+    'line 5: decision is none that the ledger knows',
+    'line 6: captured_at is not a time',
+    'line 7: captured_at is in the future',
+    'line 8: captured_at is not a time',
+    'line 9: key is not a whole number, as its column is',
+    'line 10: key and email are missing',
+    'line 11: has 4 fields, the header 8',
+    'line 12: touchpoint contains a NUL',
+    'line 13: a quotation mark stands where none may be',
+    'line 14: captured_at is missing',
+    'line 15: restricted is of all purposes (*)',
+    'line 16: touchpoint is not UTF-8',
+    expect.stringContaining('not durable'),
+  ]);
+  expect(ran.out + ran.err).not.toContain(secret);
+  expect((await records()).map(({ key }) => key)).toEqual(['1', '14']);
+  expect(statSync(rejects).mode & 0o777).toBe(0o600);
+  const written = readFileSync(rejects, 'utf8').split('\n');
+  expect(written[0]).toBe(HEADER.trimEnd());
+  expect(written).toHaveLength(1 + 14 + 1);
+  expect(written[1]).toBe(`2,,${secret},email,granted,2026-01-01T00:00:00Z,t,`);
+  expect((await shop.run(['consent', 'import', file, '--rejects', rejects])).code).toBe(2);
+});
+
+test('a field of ten megabytes and a quotation mark that nobody closed do not eat memory or the lines before them', async () => {
+  const good = '1,,newsletter,email,granted,2026-01-01T00:00:00Z,t,\n';
+  const big = shop.file(
+    'big.csv',
+    `${HEADER}${good}2,,newsletter,email,granted,2026-01-01T00:00:00Z,${'x'.repeat(10_000_000)},\n3,,newsletter,email,granted,2026-01-01T00:00:00Z,t,\n`,
+  );
+  const ran = await shop.run(['consent', 'import', big]);
+  expect(ran.code).toBe(1);
+  expect(ran.err).toContain('is longer than');
+  const open = shop.file(
+    'open.csv',
+    `${HEADER}4,,newsletter,email,granted,2026-01-01T00:00:00Z,t,\n5,,newsletter,email,granted,2026-01-01T00:00:00Z,"never closed,\n6,,a,b,c,d,e,\n`,
+  );
+  expect(await shop.run(['consent', 'import', open])).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('a quotation mark is not closed') as string,
+  });
+  const keys = (await records()).map(({ key }) => key);
+  expect(keys).toContain('1');
+  expect(keys).toContain('4');
+  expect(keys).not.toContain('2');
+  const long = await shop.run(
+    ['consent', 'import', '-', '--format', 'jsonl'],
+    `{"key":1,"purpose":"${'y'.repeat(1_000_000)}\n{"key":7,"purpose":"newsletter","decision":"granted","captured_at":"2026-01-01"}`,
+  );
+  expect(long).toMatchObject({ code: 1, err: expect.stringContaining('line 1: is longer than') as string });
+  expect((await records()).map(({ key }) => key)).toContain('7');
+});
+
+test('files that are no such files are refused as a whole', async () => {
+  const refused = async (content: Buffer | string, ...args: string[]) => {
+    const ran = await shop.run(['consent', 'import', shop.file('refused.csv', content), ...args]);
+    expect(ran.code).toBe(2);
+    return ran.err;
+  };
+  expect(await refused('')).toContain('The file is empty');
+  expect(await refused(Buffer.from(`\uFEFF${HEADER}`, 'utf16le'))).toContain('UTF-16');
+  expect(await refused('key,key\n1,2\n')).toContain('names a column twice');
+  expect(await refused('purpose,decision,captured_at\n')).toContain('says nobody');
+  expect(await refused('key,decision,captured_at\n')).toContain('--map purpose=COLUMN');
+  expect(await refused(HEADER, '--map', 'purpos=x')).toContain('did you mean purpose');
+  expect(await refused(HEADER, '--zone', 'Mars')).toContain('no time zone');
+  expect(await refused(HEADER, '--subject', 'nobody')).toContain('knows no subject');
+  expect(await total()).toBe(0);
+});
+
+test('columns are mapped, constants fill what is missing, addresses are found or hashed, and times get the zone', async () => {
+  const file = shop.file(
+    'mapped.csv',
+    'mail,topic,when\n Person3@Example.COM ,newsletter,2026-10-25 02:30:00\nnobody@example.com,newsletter,2026-03-29 12:00\n',
+  );
+  const ran = await shop.run([
+    'consent',
+    'import',
+    file,
+    '--map',
+    'email=mail',
+    'purpose=topic',
+    'captured_at=when',
+    '--set',
+    'decision=granted',
+    'channel=email',
+  ]);
+  expect(ran).toMatchObject({ code: 0 });
+  expect(await records()).toMatchObject([
+    { subject: 'email', key: createHash('sha256').update('nobody@example.com').digest('hex'), captured_at: '2026-03-29T10:00:00.000000Z' },
+    // Of the two half past twos of that night the earlier, in summer time.
+    {
+      subject: 'customer',
+      key: '3',
+      captured_at: '2026-10-25T00:30:00.000000Z',
+      channel: 'email',
+      decision: 'granted',
+      touchpoint: 'unknown',
+    },
+  ]);
+  const [answer] = await shop.query<{ yes: boolean }>(`select probity.permission('customer', '3', 'newsletter', 'email') as yes`);
+  expect(answer?.yes).toBe(true);
+});
+
+test('a dry run judges everything and records nothing', async () => {
+  const file = shop.file(
+    'dry.csv',
+    `${HEADER}1,,newsletter,email,granted,2026-01-01T00:00:00Z,t,\nx,,newsletter,email,granted,2026-01-01T00:00:00Z,t,\n`,
+  );
+  const ran = await shop.run(['consent', 'import', file, '--dry-run']);
+  expect(ran).toMatchObject({ code: 1, out: expect.stringContaining('1 of 2 lines can be taken; nothing was recorded') as string });
+  expect(await total()).toBe(0);
+});
+
+test('a withdrawal that arrives in the middle of a big import is in force at once, and the import does not undo it', async () => {
+  const people = 5_000;
+  const rounds = 4;
+  const lines = Array.from(
+    { length: people * rounds },
+    (_, i) => `${(i % people) + 1},,newsletter,email,granted,2026-0${Math.floor(i / people) + 1}-01T00:00:00Z,t,`,
+  );
+  const file = shop.file('long.csv', `${HEADER}${lines.join('\n')}\n`);
+  let over = false;
+  const running = shop.run(['consent', 'import', file]).finally(() => (over = true));
+  const client = new pg.Client({ connectionString: shop.url });
+  await client.connect();
+  try {
+    while ((await total()) < 2_000) await new Promise((resolve) => setTimeout(resolve, 20));
+    const [{ yes: before } = { yes: null }] = (
+      await client.query<{ yes: boolean }>(`select probity.permission('customer', '1', 'newsletter', 'email') as yes`)
+    ).rows;
+    expect(before).toBe(true);
+    await client.query(
+      `select * from probity.record_consents(array[row('customer', '1', 'newsletter', null, 'withdrawn', null, 't', null, null, null, null, 'me', 'library', null)::probity.consent_entry])`,
+    );
+    // The import still runs: nothing waited for its end.
+    expect(over).toBe(false);
+    const [after] = (await client.query<{ yes: boolean }>(`select probity.permission('customer', '1', 'newsletter', 'email') as yes`)).rows;
+    expect(after?.yes).toBe(false);
+  } finally {
+    expect(await running).toMatchObject({ code: 0 });
+    await client.end();
+  }
+  const [at] = await shop.query<{ yes: boolean; records: number }>(
+    `select probity.permission('customer', '1', 'newsletter', 'email') as yes, (select count(*)::int from probity.consent_content) as records`,
+  );
+  expect(at).toEqual({ yes: false, records: people * rounds + 1 });
+});

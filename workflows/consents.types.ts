@@ -1,0 +1,21 @@
+export interface ConsentsInput {
+  /** One table of consent by name; null: all. */
+  readonly only: string | null;
+  /** Reads tables from the beginning. */
+  readonly full: boolean;
+}
+
+export interface ConsentsResult {
+  readonly outcome: 'complete' | 'incomplete';
+  readonly sources: readonly SyncedSource[];
+}
+
+export interface SyncedSource {
+  readonly source: string;
+  readonly read: number;
+  readonly recorded: number;
+  readonly known: number;
+  readonly rejected: number;
+  /** Why it could not be read to its end; null: it was. */
+  readonly failure: string | null;
+}
