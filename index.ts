@@ -1,6 +1,15 @@
 /** What a platform team takes into its own worker: see docs/worker.md. */
 export { probityActivities, type ProbityActivities, type ProbityActivitiesOptions } from './worker/activities.ts';
+export { startProbityLoops, type ProbityLoops, type ProbityLoopsOptions } from './worker/loops.ts';
 export { createProbityWorker, TASK_QUEUE, workflowsPath, type ProbityWorker, type ProbityWorkerOptions } from './worker/worker.ts';
 export { defineManifest } from './manifest/define.ts';
 export type { ManifestInput } from './manifest/schema/root.ts';
 export type { Manifest } from './manifest/model.ts';
+/** Consent in applications: see docs/consent.md. */
+export { openProject, type Project } from './client/project.ts';
+export { Refused } from './client/refused.ts';
+export { linkIdentity, recordConsents, type RecordedConsent, type RecordOptions } from './client/consent.ts';
+export { consentRecorder, type ConsentRecorder } from './client/consent-recorder.ts';
+export type { ConsentEntry, ConsentIdentity, Door } from './client/consent-entries.ts';
+export { permission, permissions, type PermissionQuestion } from './client/permission.ts';
+export { gpcOptOut, gpcPurposes, gpcSignal, type RequestHeaders } from './client/gpc.ts';

@@ -1,7 +1,8 @@
 import { currentManifest, openRun, readManifest, readPlan, readRun, replacePlan, savePlan, setRunState } from '../database/runs.ts';
 import { clockOf } from '../database/clock.ts';
 import { planRetention } from '../database/retention/planner.ts';
-import { schemaState } from '../database/migrate.ts';
+import { isCurrent, schemaState } from '../database/migrate.ts';
+import { servingState } from '../database/serving/replay.ts';
 import type { Store } from '../database/store.ts';
 import { restored } from '../database/ledger.ts';
 import { drifted, plannedRows, type RetentionPlan } from '../domain/retention/plan.ts';
@@ -44,7 +45,10 @@ export async function openRetention(dependencies: ActivityDependencies, request:
   ].sort();
   const stores = new Map(names.map((name) => [name, dependencies.store(manifest, name)]));
   const mode = request.dryRun ? 'observe' : manifest.mode;
-  if (mode === 'enforce') dependencies.signingKey();
+  if (mode === 'enforce') {
+    dependencies.signingKey();
+    for (const store of new Set([home, ...stores.values()])) await refuseRestored(store, store === home);
+  }
   const run = await openRun(home.db, {
     runId: request.runId,
     job: 'retention',
@@ -58,6 +62,16 @@ export async function openRetention(dependencies: ActivityDependencies, request:
   const hash = await savePlan(home.db, run.runId, { ...plan, mode });
   await setRunState(home.db, run.runId, mode === 'observe' ? 'observed' : 'running');
   return opened(manifest, { ...plan, mode }, hash, mode);
+}
+
+/** A restored store may have lost holds: it is not changed before it has got them back. */
+async function refuseRestored(store: Store, home: boolean): Promise<void> {
+  if ((await isCurrent(store, home)) && (await servingState(store)).restored) {
+    throw refusal(
+      'not replayed',
+      `Store ${store.name} was restored, copied or failed over: run \`probity restore replay\` first, so that no hold is missed`,
+    );
+  }
 }
 
 /**

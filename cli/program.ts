@@ -11,6 +11,9 @@ import { keysCommand } from './commands/keys.ts';
 import { manifestCommand } from './commands/manifest.ts';
 import { migrateCommand } from './commands/migrate.ts';
 import { processingRecordCommand } from './commands/processing-record.ts';
+import { requestCommand } from './commands/request.ts';
+import { restoreCommand } from './commands/restore.ts';
+import { servingCommand } from './commands/serving.ts';
 import { retentionCommand } from './commands/retention.ts';
 import { schedulesCommand } from './commands/schedules.ts';
 import { viewsCommand } from './commands/views.ts';
@@ -46,6 +49,9 @@ const COMMANDS = [
   retentionCommand,
   holdCommand,
   consentCommand,
+  requestCommand,
+  restoreCommand,
+  servingCommand,
   schedulesCommand,
   evidenceCommand,
   keysCommand,

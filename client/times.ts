@@ -17,3 +17,13 @@ export function showTime(time: Date, zone: string): string {
 export function showDay(time: Date, zone: string): string {
   return DateTime.fromJSDate(time, { zone }).toFormat('yyyy-MM-dd');
 }
+
+/** `3 Nov` in the zone. */
+export function showShortDay(time: Date, zone: string): string {
+  return DateTime.fromJSDate(time, { zone }).setLocale('en').toFormat('d LLL');
+}
+
+/** `10:14:02` in the zone. */
+export function showTimeOfDay(time: Date, zone: string): string {
+  return DateTime.fromJSDate(time, { zone }).toFormat('HH:mm:ss');
+}

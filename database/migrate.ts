@@ -7,8 +7,16 @@ import * as store0003 from './migrations/0003-serving.ts';
 import * as home0004 from './migrations/0004-consent.ts';
 import * as home0005 from './migrations/0005-permission.ts';
 import * as home0006 from './migrations/0006-recording.ts';
+import * as store0007 from './migrations/0007-views.ts';
+import * as store0008 from './migrations/0008-replica.ts';
+import * as home0009 from './migrations/0009-serving-home.ts';
 
-const STORE_MIGRATIONS = { '0001-store': store0001, '0003-serving': store0003 };
+const STORE_MIGRATIONS = {
+  '0001-store': store0001,
+  '0003-serving': store0003,
+  '0007-views': store0007,
+  '0008-replica': store0008,
+};
 const HOME_MIGRATIONS = {
   '0001-store': store0001,
   '0002-home': home0002,
@@ -16,6 +24,9 @@ const HOME_MIGRATIONS = {
   '0004-consent': home0004,
   '0005-permission': home0005,
   '0006-recording': home0006,
+  '0007-views': store0007,
+  '0008-replica': store0008,
+  '0009-serving-home': home0009,
 };
 
 type Migrations = Readonly<Record<string, { statements: readonly string[]; up(db: Kysely<unknown>): Promise<void> }>>;
@@ -68,4 +79,9 @@ export async function schemaState(store: Store, home: boolean): Promise<SchemaSt
   const names = applied.rows.map((row) => row.name);
   if (names.some((name) => !known.includes(name))) return 'newer';
   return wanted.every((name) => names.includes(name)) ? 'current' : 'outdated';
+}
+
+/** Whether our schema is there in this version. */
+export async function isCurrent(store: Store, home: boolean): Promise<boolean> {
+  return (await schemaState(store, home)) === 'current';
 }

@@ -1,3 +1,6 @@
+import type { ActivityDependencies } from '../activities/dependencies.ts';
+import { consentActivities, type ConsentActivities } from '../activities/consents.ts';
+import { requestActivities, type RequestActivities } from '../activities/requests.ts';
 import { retentionActivities, type RetentionActivities } from '../activities/retention.ts';
 import { noFaults, type Faults } from '../database/faults.ts';
 import { storePool, type Environment } from '../database/stores.ts';
@@ -16,7 +19,7 @@ export interface ProbityActivitiesOptions {
 
 /** Every activity of ours, ready for `Worker.create({ activities })`, with the connections behind them. */
 export interface ProbityActivities {
-  readonly activities: RetentionActivities;
+  readonly activities: RetentionActivities & RequestActivities & ConsentActivities;
   readonly close: () => Promise<void>;
 }
 
@@ -24,13 +27,16 @@ export interface ProbityActivities {
 export function probityActivities(options: ProbityActivitiesOptions): ProbityActivities {
   const env = options.env ?? process.env;
   const pool = storePool(env, 'probity worker');
-  const activities = retentionActivities({
+  const dependencies: ActivityDependencies = {
     home: pool.home(options.manifest),
     store: pool.get,
     signingKey: () => readSigningKey(env),
     now: () => Date.now(),
     faults: options.faults ?? noFaults,
     log: options.log ?? (() => undefined),
-  });
-  return { activities, close: pool.close };
+  };
+  return {
+    activities: { ...retentionActivities(dependencies), ...requestActivities(dependencies), ...consentActivities(dependencies) },
+    close: pool.close,
+  };
 }

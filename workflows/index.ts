@@ -1,2 +1,4 @@
 /** Every workflow of ours: what a worker's `workflowsPath` names, or what another bundle re-exports. */
 export { retention } from './retention.ts';
+export { withdrawal } from './requests.ts';
+export { consents } from './consents.ts';

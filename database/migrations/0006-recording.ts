@@ -269,6 +269,10 @@ export const statements = [
       raise exception 'probity: linked to somebody else already' using errcode = 'PB013';
     end if;
     insert into probity.consent_alias (ref, person, linked_at) values (v_ref, v_person, clock_timestamp());
+    -- What a device refused is refused by its owner: a restore must not part them.
+    insert into probity.sink_queue (body)
+      select jsonb_build_object('kind', 'link', 'subject', p_kind, 'key', p_key, 'person', p_subject, 'person_key', p_subject_key)
+      from probity.serving where sink;
     select array_agg(distinct row(g.subject, g.key, c.purpose)::probity.permission_target) into v_targets
       from probity.consent_group(array[v_person]) g join probity.consent_group(array[v_person]) other on true
       join probity.consent_content c on c.ref = other.ref;

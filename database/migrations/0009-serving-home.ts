@@ -26,6 +26,8 @@ export const statements = [
   )`,
   `create index replica_email_hash on probity.replica_email (store, hash collate "C")`,
 
+  `create index consent_link_email on probity.consent_link (key collate "C") where subject = 'email'`,
+
   // A home store that was restored, and how it was opened again.
   `create table probity.restore (
     restore_id bigint generated always as identity primary key,

@@ -1,0 +1,57 @@
+import type { Client } from '@temporalio/client';
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import { readRequests, type Request } from '../database/serving/requests.ts';
+import type { withdrawal } from '../workflows/requests.ts';
+import { requireHome } from './migrate.ts';
+import type { Project } from './project.ts';
+
+export type { Request } from '../database/serving/requests.ts';
+
+/** `request-R-1001`: one workflow a request, for its life. */
+export function requestWorkflowId(requestId: string): string {
+  return `request-${requestId}`;
+}
+
+/** A server that takes a call and never answers must not be waited for with the outbox locked. */
+const START_LIMIT_MS = 10_000;
+
+export interface StartRequestOptions {
+  readonly taskQueue: string;
+  /** Starts it again when it has ended: for a request that is open although its workflow is done or lost. */
+  readonly again: boolean;
+}
+
+/** Starts a request's workflow. One that was started before is fine. Throws what Temporal says otherwise. */
+export async function startRequest(client: Client, requestId: string, { taskQueue, again }: StartRequestOptions): Promise<void> {
+  try {
+    await client.withDeadline(Date.now() + START_LIMIT_MS, () =>
+      client.workflow.start<typeof withdrawal>('withdrawal', {
+        taskQueue,
+        workflowId: requestWorkflowId(requestId),
+        workflowIdReusePolicy: again ? 'ALLOW_DUPLICATE' : 'REJECT_DUPLICATE',
+        args: [requestId],
+      }),
+    );
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+  }
+}
+
+/** Requests by time left, the open ones first. */
+export async function listRequests(project: Project, limit: number): Promise<Request[]> {
+  await requireHome(project);
+  return readRequests(project.home, { id: null, limit });
+}
+
+/** Null when there is none of this number. */
+export async function readRequest(project: Project, id: string): Promise<Request | null> {
+  await requireHome(project);
+  return (await readRequests(project.home, { id, limit: 1 }))[0] ?? null;
+}
+
+const DAY_MS = 86_400_000;
+
+/** Whole days until it is due; negative when it is late. */
+export function daysLeft({ dueAt }: Request, now: Date): number {
+  return Math.floor((dueAt.getTime() - now.getTime()) / DAY_MS);
+}
