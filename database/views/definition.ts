@@ -74,7 +74,8 @@ function jsonWithout(value: RawBuilder<unknown>, type: 'json' | 'jsonb', without
   const lax = without.map((path) => sql<boolean>`jsonb_path_exists(${document}, ${sql.lit(jsonPath('lax', path))})`);
   const exact = without.map((path) => ({
     path,
-    there: sql<boolean>`jsonb_path_exists(${document}, ${sql.lit(jsonPath('strict', path))}, '{}', true)`,
+    // An error that is kept silent gives null.
+    there: sql<boolean>`jsonb_path_exists(${document}, ${sql.lit(jsonPath('strict', path))}, '{}', true) is true`,
   }));
   const cleaned = exact.reduce(
     (inner, { path, there }) =>

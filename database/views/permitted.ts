@@ -101,9 +101,18 @@ function notRestricted(judged: Asked): Condition {
   return sql<boolean>`not exists (select from probity.permission_span as x where ${spanOf('x', { ...judged, purpose: EVERY }, EVERY)} and ${deniesNow('x')})`;
 }
 
-/** No restriction was in force at an instant. Most people never had one, which one hashed list tells; only the others are looked up. */
-export function notRestrictedThen(judged: Asked, first: RawBuilder<Date>, last: RawBuilder<Date>): Condition {
-  const ever = sql`select x.key from probity.permission_span as x where x.purpose = ${sql.lit(EVERY)} and x.subject = ${sql.lit(judged.subject)}`;
-  const then = sql<boolean>`exists (select from probity.permission_span as x where ${spanOf('x', { ...judged, purpose: EVERY }, EVERY)} and not x.allows and x.from_at <= ${last} and ${first} < x.until_at)`;
-  return sql<boolean>`(${judged.key} not in (${ever}) or not ${then})`;
+/**
+ * Restrictions of everybody who ever had one, to be joined by the person's key: a question for each row would cost a look-up, and keep the
+ * statement in one process.
+ */
+export function restrictions(judged: Asked): RawBuilder<unknown> {
+  return sql`left join (
+    select x.key, range_agg(tstzrange(x.from_at, x.until_at)) as during from probity.permission_span as x
+    where x.purpose = ${sql.lit(EVERY)} and x.subject = ${sql.lit(judged.subject)} and not x.allows group by x.key
+  ) as z on z.key = ${judged.key}`;
+}
+
+/** None of them was in force between two instants. */
+export function notRestrictedThen(first: RawBuilder<Date>, last: RawBuilder<Date>): Condition {
+  return sql<boolean>`(z.key is null or not z.during && tstzrange(${first}, ${last}, '[]'))`;
 }

@@ -3,7 +3,7 @@ import { isOptIn } from '../../manifest/basis.ts';
 import type { PermissionRule } from '../../domain/permission/types.ts';
 import type { Capture, Step, SubjectEnd, Way } from '../../domain/views/model.ts';
 import { ident, tableRef } from '../identifiers.ts';
-import { byCase, notRestrictedThen, permittedNow, type Judged } from './permitted.ts';
+import { byCase, notRestrictedThen, permittedNow, restrictions, type Judged } from './permitted.ts';
 import { allowedThen, allowsNow, and, byRegime, captured, ofAgeFor, or, spanOf, type Asked, type Condition } from './spans.ts';
 
 /** Alias of the row that a view shows or hides. */
@@ -135,12 +135,9 @@ function capturedUnder(judged: Judged, capture: Capture): Omit<Person, 'table'> 
     and([spanOf(alias, judged, regime), ofAgeFor(alias, judged.row, judged.facts)]);
   const [only] = regimes;
   if (only?.regime === EVERY) {
-    const restricted = notRestrictedThen({ ...judged, key: sql<string>`c.key` }, first, last);
-    return {
-      left: [],
-      inner: [sql`probity.permission_span as c`],
-      conditions: [span('c', EVERY), allowedThen('c', row, capture), restricted],
-    };
+    const under = restrictions({ ...judged, key: sql<string>`c.key` });
+    const conditions = [span('c', EVERY), allowedThen('c', row, capture), notRestrictedThen(first, last)];
+    return { left: [], inner: [sql`probity.permission_span as c ${under}`], conditions };
   }
   const numbered = regimes.map((it, index) => ({ ...it, alias: `c${index}` }));
   const left = numbered
@@ -152,10 +149,10 @@ function capturedUnder(judged: Judged, capture: Capture): Omit<Person, 'table'> 
   const held = numbered.map(({ alias, regime, asked }) => ({
     regime,
     condition: asked
-      ? and([sql<boolean>`coalesce(${allowedThen(alias, row, capture)}, false)`, notRestrictedThen(judged, first, last)])
+      ? and([sql<boolean>`coalesce(${allowedThen(alias, row, capture)}, false)`, notRestrictedThen(first, last)])
       : sql<boolean>`true`,
   }));
-  return { left, inner: [], conditions: [byCase(judged, held)] };
+  return { left: [...left, restrictions(judged)], inner: [], conditions: [byCase(judged, held)] };
 }
 
 function byReplica(purpose: string, end: SubjectEnd, identity: 'key' | 'email', last: string, capture: Capture | null): Person {
