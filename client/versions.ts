@@ -1,4 +1,7 @@
+import { readCatalog } from '../database/catalog.ts';
+import { applyPermission } from '../database/permission/apply.ts';
 import { applyManifest, currentManifest, listManifests, type ManifestVersion } from '../database/runs.ts';
+import { inTransaction } from '../database/store.ts';
 import { diffManifests, type Difference } from '../manifest/diff.ts';
 import type { Problem } from '../manifest/problem.ts';
 import { check, errorsIn } from './check.ts';
@@ -19,6 +22,8 @@ export interface ApplyOptions {
   readonly actor: string;
   /** Says that rows may be changed from now on: without it a manifest in mode `enforce` does not replace one that only observes. */
   readonly enforce: boolean;
+  /** People whose consent state is derived anew because the rules have changed. */
+  readonly onProgress?: (done: number, of: number) => void;
 }
 
 /** Checks the manifest against the live stores and puts it in force. Throws `ManifestRefused` for errors, `Refused` for an unasked enforce. */
@@ -32,7 +37,13 @@ export async function apply(project: Project, options: ApplyOptions): Promise<Ap
     throw new Refused('This manifest is in mode enforce, so runs would change rows from now on: say so with --enforce');
   }
   const differences = diffManifests(before?.manifest ?? null, project.manifest);
-  const changed = await applyManifest(home, project.manifest, project.hash, options.actor);
+  const catalog = await readCatalog(project.home);
+  const changed = await inTransaction(project.home, {}, async (trx) => {
+    const isNew = await applyManifest(trx, project.manifest, project.hash, options.actor);
+    // Also when the manifest is the same: its tables, or this software, may be others.
+    await applyPermission(trx, project.manifest, project.hash, catalog, options);
+    return isNew;
+  });
   const version = await currentManifest(home);
   if (version === null) throw new Error('The manifest was not stored');
   return { changed, version, differences, warnings: problems.filter((problem) => problem.severity === 'warning') };

@@ -7,7 +7,7 @@ import { writeRules, type Derived } from './rules.ts';
 
 export interface ApplyProgress {
   /** People, devices and addresses whose state is derived anew. */
-  readonly onProgress?: (done: number, of: number) => void;
+  readonly onProgress?: ((done: number, of: number) => void) | undefined;
 }
 
 /**

@@ -26,7 +26,7 @@ const INSTANTS = [
 ].map((text) => Date.parse(text) * 1000);
 
 const offset = fc.oneof(
-  { weight: 4, arbitrary: fc.constantFrom(0, 0, 1, -1, 1000, -1000) },
+  { weight: 6, arbitrary: fc.constantFrom(0, 0, 0, 1, -1, 1000, -1000) },
   { weight: 2, arbitrary: fc.constantFrom(HOUR / 2, -HOUR / 2, HOUR, -HOUR, DAY, -DAY, 30 * DAY, 31 * DAY) },
   { weight: 1, arbitrary: fc.integer({ min: -400, max: 400 }).map((hours) => hours * HOUR + 123_456) },
 );
@@ -49,7 +49,7 @@ type Bases = Basis | Record<string, Basis>;
 /** As the manifest allows them: under one regime either all channels wait for a grant or none does. */
 const bases = (withChannels: boolean): fc.Arbitrary<Bases> =>
   fc.oneof(
-    { weight: 3, arbitrary: optIn as fc.Arbitrary<Bases> },
+    { weight: 3, arbitrary: optIn },
     { weight: 3, arbitrary: free },
     { weight: 3, arbitrary: fc.record({ default: fc.oneof(optIn, free), ccpa: fc.oneof(optIn, free) }) },
     ...(withChannels
@@ -71,7 +71,7 @@ const purpose: fc.Arbitrary<PurposeInput> = fc
       expires: fc.option(fc.constantFrom(...LENGTHS)),
       doubleOptIn: fc.boolean(),
       balanced: fc.constantFrom('balanced', 'absolute', null),
-      minimumAge: fc.option(fc.constantFrom(13, 16, 18), { freq: 2 }),
+      minimumAge: fc.option(fc.constantFrom(13, 16, 16, 18), { freq: 2 }),
       ends: fc.boolean(),
     }),
   )
@@ -118,12 +118,12 @@ const DECISIONS: readonly Decision[] = [
 ];
 const BASES = [...OPT_IN, ...FREE] as const;
 
-const record = (at: fc.Arbitrary<Micros>): fc.Arbitrary<Omit<ConsentRecord, 'id' | 'linkedAt'>> =>
+const record = (at: fc.Arbitrary<Micros>, about: readonly string[]): fc.Arbitrary<Omit<ConsentRecord, 'id' | 'linkedAt'>> =>
   fc.oneof(
     {
       weight: 9,
       arbitrary: fc.record({
-        purpose: fc.constantFrom(...PURPOSES.slice(0, 2), ...PURPOSES),
+        purpose: fc.constantFrom(...about),
         decision: fc.constantFrom(...DECISIONS),
         channel: fc.constantFrom(null, null, ...CHANNELS),
         basis: fc.constantFrom(...BASES),
@@ -150,10 +150,47 @@ const rest = (at: fc.Arbitrary<Micros>) => ({
   expiresAt: fc.option(at, { freq: 3 }),
 });
 
-export const life: fc.Arbitrary<Life> = fc.array(instant, { minLength: 1, maxLength: 2 }).chain((centre) => {
+/** What one person says is about one or two purposes, so that much of it bears on the same. */
+const topics = fc.subarray(PURPOSES, { minLength: 1, maxLength: 2 });
+
+/** What belongs together, said by one source of one channel, in this order or (a tie) at once. */
+const STORIES: readonly (readonly Decision[])[] = [
+  ['pending', 'granted'],
+  ['pending', 'withdrawn', 'granted'],
+  ['granted', 'withdrawn'],
+  ['granted', 'withdrawn', 'granted'],
+  ['asked', 'refused', 'granted'],
+  ['objected', 'objection_rejected', 'objected'],
+  ['objected', 'granted'],
+  ['granted'],
+];
+const pause = fc.constantFrom(0, 0, 1, HOUR, 30 * DAY);
+
+const story = (centre: readonly Micros[], about: readonly string[]): fc.Arbitrary<Omit<ConsentRecord, 'id' | 'linkedAt'>[]> =>
+  fc
+    .record({
+      decisions: fc.constantFrom(...STORIES),
+      start: fc.constantFrom(...centre),
+      pauses: fc.tuple(pause, pause, pause),
+      ...rest(fc.constant(0)),
+      source: fc.constantFrom('self', 'self', 'device'),
+      purpose: fc.constantFrom(...about),
+      channel: fc.constantFrom(null, null, ...CHANNELS),
+      basis: fc.constantFrom(...BASES),
+      expiresAt: fc.constant(null),
+    })
+    .map(({ decisions, start, pauses, ...same }) => {
+      let at = start;
+      return decisions.map((decision, index) => {
+        at += pauses[index] ?? 0;
+        return { ...same, decision, capturedAt: at, receivedAt: at };
+      });
+    });
+
+export const life: fc.Arbitrary<Life> = fc.tuple(fc.array(instant, { minLength: 1, maxLength: 2 }), topics).chain(([centre, about]) => {
   const at = around(centre);
   const birth = fc
-    .tuple(fc.constantFrom(...centre), fc.constantFrom(13, 16, 18, 30), fc.integer({ min: -1, max: 2 }))
+    .tuple(fc.constantFrom(...centre), fc.constantFrom(13, 16, 16, 18), fc.integer({ min: -1, max: 2 }))
     .map(([near, years, days]) => {
       const day = new Date(near / 1000 + days * 86_400_000);
       return new Date(Date.UTC(day.getUTCFullYear() - years, day.getUTCMonth(), day.getUTCDate())).toISOString().slice(0, 10);
@@ -163,17 +200,18 @@ export const life: fc.Arbitrary<Life> = fc.array(instant, { minLength: 1, maxLen
       country: fc.constantFrom(null, 'DE', 'US-CA', 'US-CA'),
       birth: fc.option(fc.oneof(birth, birth, fc.constant('2008-02-29')), { freq: 4 }),
       closedAt: fc.option(at, { freq: 1 }),
-      records: fc.array(record(at), { minLength: 0, maxLength: 9 }),
+      records: fc.array(record(at, about), { minLength: 0, maxLength: 7, size: 'max' }),
+      stories: fc.array(story(centre, about), { minLength: 0, maxLength: 2 }),
       device: at,
       email: at,
       known: fc.integer({ min: 0, max: 19 }).map((it) => it > 0),
     })
-    .map(({ records, device, email, ...person }) => {
+    .map(({ records, stories, device, email, ...person }) => {
       const linked: Record<string, Micros> = { device, email };
       return {
         ...person,
         linked,
-        history: records.map((it, index) => ({ ...it, id: index + 1, linkedAt: linked[it.source] ?? -Infinity })),
+        history: [...records, ...stories.flat()].map((it, index) => ({ ...it, id: index + 1, linkedAt: linked[it.source] ?? -Infinity })),
       };
     });
 });

@@ -7,7 +7,7 @@ import { addSlowly, naive } from '../../permission/naive.ts';
 import { CHANNELS, factsOf, instant, LENGTHS, life, PURPOSES, purposes, ZONES } from '../../permission/worlds.ts';
 import { manifestOf } from '../../permission/manifests.ts';
 
-const RUNS = 4_000;
+const RUNS = 2_000;
 
 test('equals a naive evaluator over random manifests and lives, in any order of arrival', () => {
   let yes = 0;
