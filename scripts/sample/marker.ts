@@ -88,6 +88,7 @@ async function userTables(client: ClientBase): Promise<readonly string[]> {
     join pg_namespace n on n.oid = c.relnamespace
     where c.relkind in ('r', 'p', 'f', 'm', 'v') and not c.relispartition
       and n.nspname not in ('information_schema', 'probity', 'probity_sample') and n.nspname not like 'pg\\_%'
+      and coalesce(obj_description(n.oid, 'pg_namespace'), '') not like 'probity views:%'
       and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
     order by 1`);
   return result.rows.map((row) => row.name);

@@ -27,12 +27,23 @@ export function acmeTour({ scale, refill }: AcmeOptions): TourSubject {
       return true;
     },
     examine: async () => undefined,
+    permission: {
+      purpose: 'personalization',
+      reader: 'acme_analyst',
+      view: 'order',
+      columns: ['customer_id', 'order_id', 'channel', 'total', 'placed_at'],
+      subject: 'customer',
+      takeIn: async (story, env) => void (await story.probity(env, ['consent', 'sync', '--wait'])),
+    },
     next: [
       'retention plan',
       'retention explain customer --kept',
       `hold add --table customer --where "country = 'DE'" --reason "Litigation 4711"`,
       'retention plan --as-of 2027-12-31',
       'retention list',
+      'consent report',
+      'consent show < key.txt',
+      'views show personalization',
       'schedules list',
       'check',
     ],

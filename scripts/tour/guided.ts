@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, relative } from 'node:path';
@@ -7,6 +7,7 @@ import { EXIT } from '../../cli/exit.ts';
 import { makeStateFolder, projectRoot, stateFolder } from '../paths.ts';
 import { isSample } from '../sample/marker.ts';
 import { startServices, withoutTemporal, type Services } from './services.ts';
+import { permissionTour } from './permission.ts';
 import { removeSession, writeSession } from './session.ts';
 import { TourFailed, type Story } from './story.ts';
 import type { TourSubject } from './subject.ts';
@@ -80,11 +81,13 @@ export async function guidedTour(subject: TourSubject, story: Story, onStop: (st
     story.probity(env, ['evidence', 'verify', certificate, '--key', env['PROBITY_SIGNING_KEY_FILE'] ?? '']),
   );
   if (subject.asOf !== null) await story.step('Compare what is left with what must be left', () => subject.examine(urls, story));
+  const home = Object.values(urls)[0] ?? '';
+  await permissionTour(subject.permission, story, env, home, folder);
   farewell(subject, services, story, runId, file);
 }
 
 /** What a second terminal is given. */
-const SESSION = /^(DATABASE_URL|SUPPORT_DATABASE_URL|TEMPORAL_|PROBITY_(MANIFEST|TASK_QUEUE|SIGNING_KEY_FILE)$)/;
+const SESSION = /^(DATABASE_URL|SUPPORT_DATABASE_URL|TEMPORAL_|PROBITY_(MANIFEST|TASK_QUEUE|SIGNING_KEY_FILE|SINK|SINK_KEY)$)/;
 
 function environment(subject: TourSubject, services: Services, urls: Readonly<Record<string, string>>, folder: string): NodeJS.ProcessEnv {
   const outer = services.ownTemporal ? withoutTemporal(process.env) : process.env;
@@ -95,7 +98,16 @@ function environment(subject: TourSubject, services: Services, urls: Readonly<Re
     PROBITY_MANIFEST: join(folder, 'probity.yaml'),
     PROBITY_TASK_QUEUE: taskQueue(subject, services),
     PROBITY_SIGNING_KEY_FILE: join(makeStateFolder(), 'signing-key.pem'),
+    PROBITY_SINK: join(folder, 'sink.jsonl'),
+    PROBITY_SINK_KEY: sinkKey(),
   };
+}
+
+/** Kept beside the signing key: what was written with it must stay readable. */
+function sinkKey(): string {
+  const file = join(makeStateFolder(), 'sink-key');
+  if (!existsSync(file)) writeFileSync(file, randomBytes(32).toString('base64'), { mode: 0o600 });
+  return readFileSync(file, 'utf8');
 }
 
 /** Of its own: jobs over other databases on the same Temporal are for other workers, and another tour may be among them. */

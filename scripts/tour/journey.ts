@@ -1,6 +1,8 @@
+import { join } from 'node:path';
 import { count } from '../../cli/numbers.ts';
 import { textTable } from '../../cli/table.ts';
 import { expectedDailySums, expectedSurvivors } from '../journey/expected.ts';
+import { writeConsents } from '../journey/consents.ts';
 import { loadCompleteJourney } from '../journey/load.ts';
 import { readMarker, withClient } from '../sample/marker.ts';
 import { TourFailed, type Story } from './story.ts';
@@ -26,6 +28,19 @@ export function journeyTour({ from, refill }: JourneyTourOptions): TourSubject {
       return true;
     },
     examine: ({ DATABASE_URL: url = '' }, story) => examine(url, story),
+    permission: {
+      purpose: 'personalization',
+      reader: 'journey_analyst',
+      view: 'transactions',
+      columns: ['household_id', 'product_id', 'quantity', 'sales_value', 'transaction_timestamp'],
+      subject: 'household',
+      takeIn: async (story, env, url, folder) => {
+        const file = join(folder, 'simulated-consents.csv');
+        const lines = await writeConsents(url, file);
+        story.say(`  ${count(lines)} lines of SIMULATED consent, from a seed: the data itself carries none (docs/complete-journey.md)`);
+        await story.probity(env, ['consent', 'import', file]);
+      },
+    },
     next: ['retention status RUN', 'retention explain households --kept --as-of 2018-01-01', 'retention plan --as-of 2018-01-01', 'check'],
   };
 }

@@ -20,8 +20,8 @@ export interface Story {
   /** Says what comes, does it, and says how long it took. */
   readonly step: <T>(title: string, act: () => Promise<T>) => Promise<T>;
   readonly say: (text: string) => void;
-  /** Runs a command as a reader would type it. Throws `TourFailed` for an exit code that is none of `fine`. */
-  readonly probity: (env: NodeJS.ProcessEnv, args: readonly string[], fine?: readonly number[]) => Promise<number>;
+  /** Runs a command as a reader would type it. Throws `TourFailed` for an exit code that is none of `fine`. `input` is what stands on its standard input. */
+  readonly probity: (env: NodeJS.ProcessEnv, args: readonly string[], fine?: readonly number[], input?: string) => Promise<number>;
   readonly loading: () => (progress: LoadProgress) => void;
 }
 
@@ -43,9 +43,9 @@ export function createStory(io: Io): Story {
       io.out(dim(`  ${seconds((performance.now() - began) / 1_000)}`));
       return result;
     },
-    probity: async (env, args, fine = [0]) => {
-      io.out(dim(`$ probity ${args.map(quoted).join(' ')}`));
-      const code = await runProbity(args, { ...io, env });
+    probity: async (env, args, fine = [0], input) => {
+      io.out(dim(`$ probity ${args.map(quoted).join(' ')}${input === undefined ? '' : ' < who.txt'}`));
+      const code = await runProbity(args, { ...io, env, ...(input !== undefined && { terminal: false, input: async () => input }) });
       if (!fine.includes(code))
         throw new TourFailed(`\`probity ${args.slice(0, 2).join(' ')}\` ended with exit code ${code}: see above`, code);
       return code;

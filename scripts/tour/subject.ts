@@ -1,3 +1,4 @@
+import type { PermissionScene } from './permission.ts';
 import type { Story } from './story.ts';
 
 /** What a tour is about: databases that we make, the manifest over them, and what is to be seen. */
@@ -12,6 +13,7 @@ export interface TourSubject {
   readonly fill: (urls: Readonly<Record<string, string>>, story: Story) => Promise<boolean>;
   /** Looks at what is left afterwards; throws `TourFailed` when it is not what it must be. */
   readonly examine: (urls: Readonly<Record<string, string>>, story: Story) => Promise<void>;
+  readonly permission: PermissionScene;
   /** Commands to try next, without `probity`. */
   readonly next: readonly string[];
 }
