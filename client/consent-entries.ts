@@ -133,7 +133,7 @@ export function known<T extends string>(given: string, names: readonly T[], plac
   if (found !== undefined) return found;
   const near = nearest(given, names);
   throw new Refused(
-    `${place}: there is no such ${what}${near === null ? '' : `; did you mean ${near}?`} Known: ${names.join(', ') || 'none'}`,
+    `${place}: there is no such ${what}${near === null ? '.' : `; did you mean ${near}?`} Known: ${names.join(', ') || 'none'}`,
   );
 }
 

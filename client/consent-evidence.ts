@@ -1,6 +1,5 @@
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
 import { translating } from '../database/errors.ts';
 import { countRecords, findRecord, lostSeal, orphanContent, readEvidence, type ConsentItem } from '../database/permission/evidence.ts';
 import { sealConsents } from '../database/permission/seal.ts';
@@ -164,7 +163,7 @@ async function* exported(path: string): AsyncGenerator<FileItem> {
   const stream = createReadStream(path, 'utf8');
   let n = 0;
   try {
-    for await (const line of createInterface({ input: stream, crlfDelay: Infinity })) {
+    for await (const line of linesOf(stream)) {
       n++;
       let item: { kind?: unknown; v?: unknown };
       try {
@@ -186,6 +185,17 @@ async function* exported(path: string): AsyncGenerator<FileItem> {
   } finally {
     stream.destroy();
   }
+}
+
+/** Node's own reader of lines also ends them at U+2028, which JSON allows inside a string. */
+async function* linesOf(stream: AsyncIterable<string>): AsyncGenerator<string> {
+  let rest = '';
+  for await (const chunk of stream) {
+    const lines = `${rest}${chunk}`.split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines;
+  }
+  if (rest !== '') yield rest;
 }
 
 function looksRight(item: unknown): item is FileItem {
