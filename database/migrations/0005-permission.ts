@@ -24,6 +24,11 @@ const PLANNED_ONCE = `set plan_cache_mode = force_generic_plan set jit = off set
 const BY_INDEX = `${PLANNED_ONCE} set enable_nestloop = on set enable_hashjoin = off set enable_seqscan = off`;
 const BY_HASH = `${PLANNED_ONCE} set enable_nestloop = off set enable_hashjoin = on set enable_seqscan = on`;
 
+/** Whether a span holds at the time asked for; what is asked of now looks at `open`, too. */
+const HOLDS = `case when p_at is not null then s.from_at <= v_at and v_at < s.until_at
+        when s.allows then s.open and s.from_at <= v_at and v_at < s.until_at
+        else s.open or s.from_at <= v_at and v_at < s.until_at end`;
+
 export const statements = [
   // Calendar arithmetic of the zone; of two instants that its clocks show alike the earlier, told by the offset of the day before.
   // Every conversion between zones is made once: as one expression, to be inlined, it cost four times as much.
@@ -232,25 +237,21 @@ export const statements = [
     ), fact as materialized (
       select f.key, f.regime, f.birth, (f.ends ->> p_purpose)::timestamptz as ends_at from probity.subject_facts(p_subject, p_keys) f
     ), span as materialized (
-      select s.key, s.restricts, s.regime, s.channels, s.allows, s.of_age_at, s.of_age from unnest(p_keys) k (key)
-      cross join lateral (
-        select s.key, s.purpose = '*' as restricts, s.regime, s.channels, s.allows, s.of_age_at, s.of_age from probity.permission_span s
-        where s.purpose in (p_purpose, '*') and s.subject = p_subject and s.key = k.key and (s.purpose = '*' or not s.every_channel)
-          and case when p_at is not null then s.from_at <= v_at and v_at < s.until_at
-            when s.allows then s.open and s.from_at <= v_at and v_at < s.until_at
-            else s.open or s.from_at <= v_at and v_at < s.until_at end
-        offset 0
-      ) s
+      select s.key, s.regime, s.channels, s.allows, s.of_age_at, s.of_age from probity.permission_span s
+      where s.purpose = p_purpose and s.subject = p_subject and s.key = any (p_keys) and not s.every_channel and ${HOLDS}
+    ), restriction as (
+      select s.key from probity.permission_span s
+      where s.purpose = '*' and s.subject = p_subject and s.key = any (p_keys) and ${HOLDS}
+      group by s.key
     ), said as (
-      select f.key, r.n, bool_or(s.restricts) as restricted,
-        bool_or(not s.restricts and s.allows and (s.of_age is null or probity.of_age(f.birth, s.of_age, s.of_age_at, r.zone))) as allowed,
-        bool_or(not s.restricts and not s.allows) as denied
-      from span s join fact f on f.key = s.key join rule r on s.restricts or s.regime = r.regime and r.channel = any (s.channels)
+      select f.key, r.n, bool_or(s.allows and (s.of_age is null or probity.of_age(f.birth, s.of_age, s.of_age_at, r.zone))) as allowed,
+        bool_or(not s.allows) as denied
+      from span s join fact f on f.key = s.key join rule r on s.regime = r.regime and r.channel = any (s.channels)
       group by f.key, r.n
     ), answer as (
       select f.key, r.regime, bool_or(
         (f.ends_at is null or f.ends_at > v_at)
-        and (r.basis in ('legal_obligation', 'vital_interests') or not coalesce(s.restricted, false))
+        and (r.basis in ('legal_obligation', 'vital_interests') or x.key is null)
         and case
           when r.basis in ${OPT_IN} then coalesce(s.allowed, false)
           when r.basis = 'opt_out' then coalesce(s.allowed, false)
@@ -259,6 +260,7 @@ export const statements = [
         end) as allowed
       from fact f join rule r on r.regime = '*' or f.regime is null or r.regime = f.regime
       left join said s on s.key = f.key and s.n = r.n
+      left join restriction x on x.key = f.key
       group by f.key, r.regime
     ), verdict as (
       select a.key, bool_and(a.allowed) as allowed from answer a group by a.key
