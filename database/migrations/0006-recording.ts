@@ -51,6 +51,12 @@ export const statements = [
     v_refs uuid[];
     v_locked uuid[];
   begin
+    -- What a stale snapshot does not show would be derived as if it had not been said.
+    if current_setting('transaction_isolation') <> 'read committed' then
+      raise exception 'probity: consents are recorded in transactions that are read committed' using errcode = 'PB014';
+    end if;
+    -- Whoever puts other rules in force derives everybody anew meanwhile.
+    lock table probity.purpose_rule in row share mode;
     loop
       v_refs := array(
         with roots as materialized (
@@ -156,6 +162,8 @@ export const statements = [
     v_targets probity.permission_target[];
     v_requests text[];
   begin
+    -- One set of rules judges all of it: new ones wait for us, or we for them.
+    lock table probity.purpose_rule in row share mode;
     if exists (select from (select distinct it.purpose, it.channel from unnest(p_entries) it where it.purpose <> '*') e where not exists (
       select from probity.purpose_rule r where r.purpose = e.purpose and (e.channel is null or r.channel = e.channel))) then
       raise exception 'probity: no such purpose, or it does not use this channel' using errcode = 'PB010';
