@@ -74,7 +74,7 @@ describe('a draft of the sample company', () => {
 
   it('finds the people, by what identifies them', () => {
     expect(drafted.manifest.subjects).toEqual({
-      customer: { table: 'shop.public.customer', key: ['customer_id'], identities: { email: 'email', phone: 'phone' } },
+      customer: { table: 'shop.public.customer', key: ['customer_id'], identities: { email: 'email', phone: 'phone' }, birth: null },
     });
   });
 
@@ -179,6 +179,7 @@ describe('a draft of an odd schema', () => {
       table: 'main.Odd Schema.App Users',
       key: ['User Id'],
       identities: { email: 'E-Mail' },
+      birth: null,
     });
     expect(drafted.manifest.references).toContainEqual({ from: 'main.Odd Schema.loginHistory.appUserId', when: {}, to: 'app_user' });
     expect(drafted.manifest.tables['main.Odd Schema.loginHistory']!.retention).toMatchObject({
