@@ -125,7 +125,10 @@ export const statements = [
       left join probity.consent_alias a on a.ref = c.ref
       join probity.consent_link l on l.ref = coalesce(a.person, c.ref)
       where probity.request_kind(c.decision) is not null
-        and (c.channel is null or not probity.ledger_allows(l.subject, l.key, c.purpose))
+        and (c.channel is null and not exists (
+            select from probity.consent_content later
+            where later.ref = c.ref and later.purpose = c.purpose and later.decision = 'granted' and later.at > c.at)
+          or not probity.ledger_allows(l.subject, l.key, c.purpose))
       order by l.ref, c.purpose, c.decision, c.record_id
     ), asked as (
       insert into probity.request as r (request_id, kind, ref, purpose, record_id, received_at, due_at, state)

@@ -44,7 +44,8 @@ export async function permissionTour(
     await look(scene, story, analyst);
   });
   await story.step('What the withdrawal set in motion', async () => {
-    await story.probity(env, ['request', 'list']);
+    await story.probity(env, ['request', 'status', await newestRequest(url)]);
+    await story.probity(env, ['request', 'list', '--limit', '5']);
     await story.probity(env, ['serving', 'status'], [EXIT.done, EXIT.findings]);
   });
   await story.step('Ask, grant, refuse, withdraw: the report', async () => {
@@ -115,5 +116,12 @@ async function whoeverIsSeen({ purpose, subject }: PermissionScene, url: string)
     const [first] = rows;
     if (first === undefined) throw new TourFailed(`Nobody allows ${purpose}`, EXIT.findings);
     return first.key;
+  });
+}
+
+async function newestRequest(url: string): Promise<string> {
+  return withClient(url, async (client) => {
+    const { rows } = await client.query<{ id: string }>('select request_id as id from probity.request order by record_id desc limit 1');
+    return rows[0]?.id ?? '';
   });
 }
