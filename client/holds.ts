@@ -4,7 +4,7 @@ import { StoreError } from '../database/errors.ts';
 import { listHolds, placeHold, releaseHold } from '../database/holds.ts';
 import { countHeldBySubject, countHeldByTable, reached } from '../database/retention/held.ts';
 import type { Store } from '../database/store.ts';
-import { splitTableId, storeEdges } from '../domain/retention/graph.ts';
+import { storeEdges } from '../domain/retention/graph.ts';
 import { parseConditions, type Hold, type TableHold } from '../domain/retention/hold.ts';
 import { nearest } from '../manifest/nearest.ts';
 import { durability, type Durability } from './durability.ts';
@@ -12,6 +12,7 @@ import { isMigrated } from './migrate.ts';
 import type { Project } from './project.ts';
 import { NotMigrated, Refused } from './refused.ts';
 import { findTable } from './tables.ts';
+import { inStore, storeOf } from '../manifest/ids.ts';
 
 export interface HoldOptions {
   /** Null: one is made up. */
@@ -44,7 +45,7 @@ export async function holdTable(
 ): Promise<PlacedHold> {
   const id = holdId(options);
   const tableId = findTable(project.manifest, options.table);
-  const { store: name, table } = splitTableId(tableId);
+  const [name, table] = [storeOf(tableId), inStore(tableId)];
   const store = await holdingStore(project, name);
   const conditions = options.where === null ? [] : parseConditions(options.where);
   if (conditions === null) {

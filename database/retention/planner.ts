@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { Catalog } from '../../domain/catalog.ts';
-import { splitTableId, storeEdges, type Edge } from '../../domain/retention/graph.ts';
+import { storeEdges, type Edge } from '../../domain/retention/graph.ts';
 import { chooseStrategy, orderTables, type RetentionPlan, type TablePlan, type Unit } from '../../domain/retention/plan.ts';
 import { cutOff } from '../../domain/time.ts';
 import type { Manifest } from '../../manifest/model.ts';
@@ -13,6 +13,7 @@ import { COUNTING, countOutcomes, keptByReason, type UnitCount } from './count.t
 import { compileRule, ruledTables, type Scope } from './predicates.ts';
 import { tableFingerprint } from './target.ts';
 import { leaves, timeIndex, whyNotDroppable } from './units.ts';
+import { inStore } from '../../manifest/ids.ts';
 
 const DAY_MS = 86_400_000;
 /** Reading waits only for DDL; whoever alters the table for longer than this should not have a queue of ours behind it. */
@@ -79,7 +80,7 @@ function mustPrecede(tables: readonly string[], edges: readonly Edge[], manifest
   };
   const readsAgeOf = (table: string, other: string): boolean => {
     const after = manifest.tables[`${store}.${table}`]?.retention?.after;
-    return after !== undefined && 'lastOf' in after && splitTableId(after.lastOf).table.startsWith(`${other}.`);
+    return after !== undefined && 'lastOf' in after && inStore(after.lastOf) === other;
   };
   for (const edge of edges) {
     if (edge.from === edge.to || !tables.includes(edge.from) || !tables.includes(edge.to)) continue;

@@ -1,20 +1,13 @@
 import { sql, type RawBuilder } from 'kysely';
 import type { Catalog, CatalogColumn } from '../../domain/catalog.ts';
-import {
-  childActions,
-  deletionTree,
-  splitTableId,
-  subjectPaths,
-  type DeletionEdge,
-  type DeletionNode,
-  type Edge,
-} from '../../domain/retention/graph.ts';
+import { childActions, deletionTree, subjectPaths, type DeletionEdge, type DeletionNode, type Edge } from '../../domain/retention/graph.ts';
 import { cutOff, floorCutOff } from '../../domain/time.ts';
 import type { Manifest, RetentionRule } from '../../manifest/model.ts';
 import type { ActiveHolds } from '../holds.ts';
 import { ident, tableRef } from '../identifiers.ts';
 import { all, any, holdReasons, joins, type Reason } from './protection.ts';
 import { before, future, infinite, notBefore, unreadable, type Condition, type TimeReading } from './times.ts';
+import { inStore, storeOf } from '../../manifest/ids.ts';
 
 /** Everything that judging rows of one store depends on. */
 export interface Scope {
@@ -172,6 +165,6 @@ function goesByItsOwnRule(scope: Scope, table: string, alias: string): Condition
 /** `store.schema.table` ids of a store's tables that have a rule. */
 export function ruledTables(manifest: Manifest, store: string): string[] {
   return Object.entries(manifest.tables)
-    .filter(([id, table]) => table.retention !== null && splitTableId(id).store === store)
-    .map(([id]) => splitTableId(id).table);
+    .filter(([id, table]) => table.retention !== null && storeOf(id) === store)
+    .map(([id]) => inStore(id));
 }

@@ -71,16 +71,10 @@ export function referenceTarget(to: string, manifest: Manifest): Target | null {
   const subject = manifest.subjects[head];
   if (subject !== undefined && to.split('.').length <= 2) {
     const columns = identity === undefined ? subject.key : [subject.identities[identity] ?? identity];
-    return { ...splitTableId(subject.table), columns };
+    return { store: storeOf(subject.table), table: inStore(subject.table), columns };
   }
   const column = splitColumn(to);
   return column === null ? null : { store: column.store, table: column.table, columns: [column.column] };
-}
-
-/** `store.schema.table` as its store and `schema.table`. */
-export function splitTableId(id: string): { store: string; table: string } {
-  const dot = id.indexOf('.');
-  return { store: id.slice(0, dot), table: id.slice(dot + 1) };
 }
 
 function splitColumn(id: string): { store: string; table: string; column: string } | null {
@@ -159,9 +153,9 @@ const MAX_PATHS = 64;
 export function subjectPaths(table: string, edges: readonly Edge[], manifest: Manifest, store: string): SubjectPath[] {
   const paths: SubjectPath[] = [];
   for (const [name, subject] of Object.entries(manifest.subjects)) {
-    const home = splitTableId(subject.table);
-    if (home.store !== store) continue;
-    if (home.table === table) {
+    if (storeOf(subject.table) !== store) continue;
+    const home = inStore(subject.table);
+    if (home === table) {
       paths.push({ subject: name, steps: [], keyColumns: subject.key });
       continue;
     }
@@ -171,7 +165,7 @@ export function subjectPaths(table: string, edges: readonly Edge[], manifest: Ma
       for (const { at, steps } of frontier) {
         for (const edge of edges) {
           if (edge.from !== at || edge.to === table || steps.some((step) => step.to === edge.to || step.from === edge.to)) continue;
-          if (edge.to !== home.table) next.push({ at: edge.to, steps: [...steps, edge] });
+          if (edge.to !== home) next.push({ at: edge.to, steps: [...steps, edge] });
           else paths.push({ subject: name, ...arrive(edge, steps, subject.key) });
         }
       }
