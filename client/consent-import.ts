@@ -125,9 +125,7 @@ export async function importConsents(project: Project, options: ImportOptions): 
           : waiting(
               line,
               (field) =>
-                columnsOf(field)
-                  .map((name) => line.fields[name])
-                  .find((it) => it != null) ??
+                columnsOf(field).reduce<string | null>((found, name) => found ?? line.fields[name] ?? null, null) ??
                 options.constants[field] ??
                 null,
               who,
@@ -230,9 +228,9 @@ function waiting(
   const judged = judge(said, Date.now());
   if ('reason' in judged) return judged.reason;
   const entry = { ...judged.decided, actor, door: DOOR };
-  const parts = who.key.map(value);
-  if (parts.length > 0 && parts.every((part) => part !== null)) {
-    const key = keyOf(parts as string[], who.kinds);
+  const parts = who.key.map((field) => value(field)).filter((part) => part !== null);
+  if (parts.length > 0 && parts.length === who.key.length) {
+    const key = keyOf(parts, who.kinds);
     return 'reason' in key ? key.reason : { line, entry, key: key.key, email: null };
   }
   if (who.email === null) return 'key is missing';

@@ -121,20 +121,25 @@ async function* jsonLines(input: Readable): AsyncGenerator<Line> {
 
 function* jsonLine(line: number, text: string, tooLong: boolean): Generator<Line> {
   const raw = withoutBreak(line === 1 && text.startsWith('\uFEFF') ? text.slice(1) : text);
-  if (tooLong || raw.length > LONGEST_LINE) return yield { line, raw: '', reason: `is longer than ${LONGEST_LINE} characters` };
-  if (raw.trim() === '') return;
+  if (tooLong || raw.length > LONGEST_LINE) yield { line, raw: '', reason: `is longer than ${LONGEST_LINE} characters` };
+  else if (raw.trim() !== '') {
+    const read = jsonFields(raw);
+    yield typeof read === 'string' ? { line, raw, reason: read } : { line, raw, fields: read };
+  }
+}
+
+/** The fields of a line, or why it has none. */
+function jsonFields(raw: string): Record<string, string | null> | string {
   const value = parsed(raw);
-  if (value === undefined || value === null || typeof value !== 'object' || Array.isArray(value))
-    return yield { line, raw, reason: 'is not a JSON object' };
-  const fields: Record<string, string | null> = Object.create(null) as Record<string, string | null>;
-  for (const [name, each] of Object.entries(value)) {
-    if (typeof each === 'object' && each !== null) return yield { line, raw, reason: 'holds a list or an object where a value should be' };
+  if (value === undefined || value === null || typeof value !== 'object' || Array.isArray(value)) return 'is not a JSON object';
+  const fields = Object.create(null) as Record<string, string | null>;
+  for (const [name, each] of Object.entries(value as Record<string, unknown>)) {
+    if (each !== null && !['string', 'number', 'boolean'].includes(typeof each)) return 'holds a list or an object where a value should be';
     // A number beyond 2^53 has lost digits already; whoever has such keys writes them as text.
-    if (typeof each === 'number' && !Number.isSafeInteger(each))
-      return yield { line, raw, reason: 'holds a number that is not a safe integer: write it as text' };
+    if (typeof each === 'number' && !Number.isSafeInteger(each)) return 'holds a number that is not a safe integer: write it as text';
     fields[name] = each === null || each === '' ? null : String(each);
   }
-  yield { line, raw, fields };
+  return fields;
 }
 
 function parsed(text: string): unknown {

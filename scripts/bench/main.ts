@@ -1,8 +1,12 @@
+import { benchConsentImport } from './consent-import.ts';
 import { WrongUsage } from './options.ts';
+import { benchPermission } from './permission.ts';
 import { benchRetention } from './retention.ts';
 import { benchViews } from './views.ts';
 
 const BENCHES: Readonly<Record<string, { readonly about: string; readonly run: (args: readonly string[]) => Promise<void> }>> = {
+  'consent-import': { about: 'imports of consent against COPY and INSERTs', run: benchConsentImport },
+  permission: { about: 'withdrawals of 200 callers, answers in SQL, the lag of replicas', run: benchPermission },
   retention: { about: 'purges against a plain DELETE and the usual loop, alone and beside an application', run: benchRetention },
   views: { about: 'purpose-bound views against the bare table', run: benchViews },
 };
