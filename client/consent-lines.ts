@@ -137,7 +137,7 @@ function jsonFields(raw: string): Record<string, string | null> | string {
     if (each !== null && !['string', 'number', 'boolean'].includes(typeof each)) return 'holds a list or an object where a value should be';
     // A number beyond 2^53 has lost digits already; whoever has such keys writes them as text.
     if (typeof each === 'number' && !Number.isSafeInteger(each)) return 'holds a number that is not a safe integer: write it as text';
-    fields[name] = each === null || each === '' ? null : String(each);
+    fields[name] = each === null || each === '' ? null : typeof each === 'string' ? each : JSON.stringify(each);
   }
   return fields;
 }

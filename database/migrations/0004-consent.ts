@@ -101,6 +101,23 @@ export const statements = [
   `create trigger append_only before update on probity.consent_content for each row execute function probity.refuse_change()`,
   `create trigger append_only_table before truncate on probity.consent_content execute function probity.refuse_change()`,
 
+  // How far a table of the company's own has been read. `position` and `cursor` are times of the table's column, as text: of the last
+  // reading that came to its end, and of the one under way.
+  `create table probity.consent_sync (
+    source text primary key,
+    position text,
+    run_id text,
+    cursor text,
+    newest_at timestamptz,
+    synced_at timestamptz,
+    read bigint not null default 0,
+    recorded bigint not null default 0,
+    known bigint not null default 0,
+    rejected bigint not null default 0,
+    -- Why rows were not taken → how many.
+    reasons jsonb not null default '{}'
+  )`,
+
   // Who is in a segment, and since when: ended in the transaction of a withdrawal, served only together with a permission.
   `create table probity.membership (
     segment text not null,
