@@ -134,9 +134,9 @@ function columnText(column: ViewColumn): string {
 
 function peopleText({ ways, withoutSubject }: TableView): string {
   if (ways.length === 0) return withoutSubject ? 'nobody: all rows' : 'nobody: no row';
-  return ways
-    .map(({ steps, end }) => [...steps.map((step) => step.to.slice(step.to.indexOf('.') + 1)), end.subject].join(' → '))
-    .join(' and ');
+  const named = ways.map(({ steps, end }) => [...steps.map((step) => step.to.slice(step.to.indexOf('.') + 1)), end.subject]);
+  // A subject's own table has, as a rule, the subject's name.
+  return named.map((names) => names.filter((name, index) => name !== names[index - 1]).join(' → ')).join(' and ');
 }
 
 function capturedText({ table, ways }: TableView): string {

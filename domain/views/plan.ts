@@ -28,7 +28,7 @@ export function planViews(manifest: Manifest, catalog: Catalog): StoreViews {
     const views = planner.views();
     findings.push(...planner.findings);
     if (views.length === 0) return [];
-    return [{ purpose, schema: `${SCHEMA_PREFIX}${purpose}`, readers, rules: planner.rules, views, channels: planner.channels() }];
+    return [{ purpose, schema: `${SCHEMA_PREFIX}${purpose}`, readers, rules: planner.rules, views, channels: planner.channels(views) }];
   });
   return { store: catalog.store, purposes, findings };
 }
@@ -58,11 +58,12 @@ class PurposePlanner {
     return views.map((view) => ((taken.get(view.name)?.length ?? 0) > 1 ? { ...view, name: view.table.replace('.', '_') } : view));
   }
 
-  /** Subjects of this store's own tables, of whom the ledger knows channels. */
-  channels(): SubjectEnd[] {
+  /** Subjects that the views are about, as far as this store holds their table: of them the ledger knows channels. */
+  channels(views: readonly TableView[]): SubjectEnd[] {
+    const shown = new Set(views.flatMap((view) => view.ways.map((way) => way.end.subject)));
     if (this.rules.every((rule) => rule.channel === '')) return [];
     return Object.entries(this.#manifest.subjects).flatMap(([subject, { table, key }]): SubjectEnd[] => {
-      if (storeOf(table) !== this.#catalog.store || this.#catalog.tables[inStore(table)] === undefined) return [];
+      if (!shown.has(subject) || storeOf(table) !== this.#catalog.store || this.#catalog.tables[inStore(table)] === undefined) return [];
       const end = this.#end({ subject, table: inStore(table), columns: key, identity: 'key', asText: false });
       return end.judged.by === 'facts' ? [end] : [];
     });
