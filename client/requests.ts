@@ -15,20 +15,17 @@ export function requestWorkflowId(requestId: string): string {
 /** A server that takes a call and never answers must not be waited for with the outbox locked. */
 const START_LIMIT_MS = 10_000;
 
-export interface StartRequestOptions {
-  readonly taskQueue: string;
-  /** Starts it again when it has ended: for a request that is open although its workflow is done or lost. */
-  readonly again: boolean;
-}
-
-/** Starts a request's workflow. One that was started before is fine. Throws what Temporal says otherwise. */
-export async function startRequest(client: Client, requestId: string, { taskQueue, again }: StartRequestOptions): Promise<void> {
+/**
+ * Starts a request's workflow, unless it runs. One that has ended is started again: after a restore its number may be another person's, and
+ * the workflow looks at the row first, so a start too many does nothing. Throws what Temporal says otherwise.
+ */
+export async function startRequest(client: Client, requestId: string, taskQueue: string): Promise<void> {
   try {
     await client.withDeadline(Date.now() + START_LIMIT_MS, () =>
       client.workflow.start<typeof withdrawal>('withdrawal', {
         taskQueue,
         workflowId: requestWorkflowId(requestId),
-        workflowIdReusePolicy: again ? 'ALLOW_DUPLICATE' : 'REJECT_DUPLICATE',
+        workflowIdReusePolicy: 'ALLOW_DUPLICATE',
         args: [requestId],
       }),
     );

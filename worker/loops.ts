@@ -76,14 +76,14 @@ export function startProbityLoops(options: ProbityLoopsOptions): ProbityLoops {
 
   async function outbox(): Promise<boolean> {
     if ((await inForce()) === null) return false;
-    return (await dispatchOutbox(home, async (id) => startRequest(await client(), id, { taskQueue, again: false }), faults)) > 0;
+    return (await dispatchOutbox(home, async (id) => startRequest(await client(), id, taskQueue), faults)) > 0;
   }
 
   async function sweep(): Promise<boolean> {
     if ((await inForce()) === null) return false;
     for (let after = ''; !signal.aborted;) {
       const requests = await forgottenRequests(home, after, SWEEP_AT_ONCE);
-      for (const id of requests) await startRequest(await client(), id, { taskQueue, again: true });
+      for (const id of requests) await startRequest(await client(), id, taskQueue);
       const last = requests.at(-1);
       if (last === undefined) break;
       after = last;

@@ -115,7 +115,7 @@ describe.skipIf(!dumpTools())('a home store restored from a dump', () => {
   });
 
   test('without a sink the home store opens when a person accepts the loss', async () => {
-    await world.apply({ sink: undefined } as never);
+    await world.apply({ sink: undefined });
     const restore = dump(world.shop.url, adminUrl);
     await restore();
     const refused = await probity(world, ['restore', 'replay']);

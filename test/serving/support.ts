@@ -243,7 +243,7 @@ export async function probity(world: World, args: readonly string[], env: Record
     colour: false,
     width: null,
     input: () => Promise.resolve(''),
-  } as Io;
+  };
   const code = await runProbity(args, io);
   return { code, out: out.join('\n'), err: err.join('\n') };
 }

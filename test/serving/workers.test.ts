@@ -1,16 +1,21 @@
-import { readFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Client, Connection } from '@temporalio/client';
 import { LOOP_FAULT_POINTS } from '../../database/faults.ts';
 import { startTemporal } from '../../scripts/services/temporal.ts';
 import { workflowBundle } from '../retention/support.ts';
-import { startWorker } from '../retention/processes.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { temporalAddress, temporalFiles, temporalNamespace } from '../support/temporal.ts';
 import { NativeConnection } from '@temporalio/worker';
 import { createProbityWorker } from '../../worker/worker.ts';
 import { createWorld, probity, sinkLines, until, withLoops, type World } from './support.ts';
+
+const LOOPS = fileURLToPath(new URL('loops-process.ts', import.meta.url));
 
 let world: World;
 beforeEach(async () => {
@@ -47,21 +52,10 @@ test('withdrawals while Temporal is away are in force at once, and their workflo
         expect(await world.home('select request_id from probity.outbox')).toEqual([{ request_id: requestId }]);
         await server.restart();
         await until('the workflow starts', async () => (await world.home('select from probity.outbox')).length === 0);
-        const native = await NativeConnection.connect({ address: server.address });
-        const { worker, close } = await createProbityWorker({
-          manifest: world.manifest,
-          env: world.env,
-          connection: native,
-          namespace: temporalNamespace(),
-          taskQueue: 'own',
-          worker: { workflowBundle: await workflowBundle() },
-        });
-        await worker.runUntil(async () => {
+        await working(server.address, 'own', async () => {
           const result: unknown = await (await client()).workflow.getHandle(`request-${requestId ?? ''}`).result();
           expect(result).toEqual({ requestId, state: 'suppressed' });
         });
-        await close();
-        await native.close();
         const status = await probity(world, ['request', 'status', requestId ?? '']);
         expect(status.out).toMatch(/^R-\d+ {2}withdrawal of newsletter · due .*\nSuppressed {2}.*shop \(home\) · .*support$/);
         expect((await probity(world, ['request', 'list', '--json'])).out).toContain('"daysLeft"');
@@ -76,47 +70,81 @@ test('withdrawals while Temporal is away are in force at once, and their workflo
   }
 });
 
-/** A process that is killed at the nth time that it reaches a point, and a second one that finds what is left. */
-describe.each(LOOP_FAULT_POINTS)('a worker killed at "%s"', (point) => {
-  test('leaves nothing lost or doubled', async () => {
-    const taskQueue = `test-${point.replaceAll(' ', '-')}-${Date.now()}`;
+/** Loops in a process that is killed when it first reaches a point, and others that find what is left. */
+describe.each(LOOP_FAULT_POINTS)('loops killed at "%s"', (point) => {
+  test('leave nothing lost or doubled', async () => {
+    const taskQueue = `test-${randomUUID()}`;
     for (let customer = 1; customer <= 10; customer++) await world.record(customer, 'granted');
-    const first = await startWorker(world as never, { taskQueue, fault: `${point}:1`, env: world.env });
+    const env = {
+      PROBITY_MANIFEST: world.file,
+      PROBITY_TASK_QUEUE: taskQueue,
+      PROBITY_FAULT: point,
+      TEMPORAL_ADDRESS: temporalAddress(),
+      TEMPORAL_NAMESPACE: temporalNamespace(),
+    };
+    const child = spawn(process.execPath, [LOOPS], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...world.env, ...env } });
+    let output = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));
+    const ended = once(child, 'close').then(() => child.signalCode);
     const requests: string[] = [];
     for (let customer = 1; customer <= 10; customer++) requests.push((await world.record(customer, 'withdrawn')).requestId ?? '');
-    expect(await first.ended).toBe('SIGKILL');
-    const second = await startWorker(world as never, { taskQueue, env: world.env });
-    try {
-      await until('all is settled', settled, 60_000);
-      await until('the replica answers', world.open, 20_000);
-      for (let customer = 1; customer <= 10; customer++)
-        expect(await world.allowed(customer, 'newsletter')).toEqual({ key: false, email: false });
-      expect(await world.allowed(1, 'service')).toEqual({ key: true, email: true });
-      expect(
-        await world.other(`select purpose, subject, key, count(*) from probity.permission_span where subject = 'customer' and purpose = 'service'
-        group by 1, 2, 3 having count(*) > 1`),
-      ).toEqual([]);
-      const entries = new Set(sinkLines(world).map((line) => (JSON.parse(line) as { entry: string }).entry));
-      expect(entries.size).toBe(10);
-      const connection = await Connection.connect({ address: temporalAddress() });
-      const client = new Client({ connection, namespace: temporalNamespace() });
-      for (const request of requests) {
-        const description = await client.workflow.getHandle(`request-${request}`).result();
-        expect(description).toMatchObject({ requestId: request, state: 'suppressed' });
-      }
-      await connection.close();
-    } finally {
-      await second.stop();
-    }
-    const histories = temporalFiles().map((file) => {
-      try {
-        return readFileSync(file, 'latin1');
-      } catch {
-        return '';
-      }
-    });
-    for (const text of [...histories, first.output(), second.output(), readFileSync(world.sink, 'latin1')]) {
-      expect(text.includes('canary.example')).toBe(false);
+    expect([await ended, output]).toEqual(['SIGKILL', '']);
+
+    const connection = await Connection.connect({ address: temporalAddress() });
+    const client = new Client({ connection, namespace: temporalNamespace() });
+    await withLoops(
+      world,
+      () =>
+        working(temporalAddress(), taskQueue, async () => {
+          for (const request of requests) {
+            expect(await client.workflow.getHandle(await started(request)).result()).toEqual({ requestId: request, state: 'suppressed' });
+          }
+          await until('all is settled', settled);
+          await until('the replica answers', world.open);
+        }).then(async () => {
+          for (let customer = 1; customer <= 10; customer++)
+            expect(await world.allowed(customer, 'newsletter')).toEqual({ key: false, email: false });
+          expect(await world.allowed(1, 'service')).toEqual({ key: true, email: true });
+        }),
+      { client: () => Promise.resolve(client), taskQueue },
+    );
+    await connection.close();
+    expect(
+      await world.other(
+        `select purpose, subject, key from probity.permission_span where purpose = 'service' group by 1, 2, 3 having count(*) > 1`,
+      ),
+    ).toEqual([]);
+    expect(new Set(sinkLines(world).map((line) => /"entry":"([^"]+)"/.exec(line)?.[1])).size).toBe(10);
+    for (const file of [...temporalFiles(), world.sink]) {
+      if (existsSync(file)) expect(readFileSync(file, 'latin1').includes('canary.example')).toBe(false);
     }
   });
 });
+
+async function started(request: string): Promise<string> {
+  await until(
+    'its outbox row is gone',
+    async () => (await world.home('select from probity.outbox where request_id = $1', [request])).length === 0,
+  );
+  return `request-${request}`;
+}
+
+/** A worker for the workflows, for as long as `act` takes. */
+async function working(address: string, taskQueue: string, act: () => Promise<void>): Promise<void> {
+  const connection = await NativeConnection.connect({ address });
+  const { worker, close } = await createProbityWorker({
+    manifest: world.manifest,
+    env: world.env,
+    connection,
+    namespace: temporalNamespace(),
+    taskQueue,
+    worker: { workflowBundle: await workflowBundle() },
+  });
+  try {
+    await worker.runUntil(act);
+  } finally {
+    await close();
+    await connection.close();
+  }
+}
