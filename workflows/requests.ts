@@ -7,8 +7,8 @@ const { suppressed } = proxyActivities<RequestActivities>({
   retry: { initialInterval: '500 milliseconds', backoffCoefficient: 2, maximumInterval: '30 seconds' },
 });
 
-/** Replicas follow within seconds; one that is away is asked for once a minute, so that days of waiting stay a short history. */
-const FIRST_WAIT_MS = 500;
+/** Replicas follow within seconds, so that one look is the rule; one that is away is asked for once a minute: days of waiting stay a short history. */
+const FIRST_WAIT_MS = 5_000;
 const LONGEST_WAIT_MS = 60_000;
 const MAX_HISTORY = 2_000;
 

@@ -169,6 +169,7 @@ export const statements = [
     created_at timestamptz not null default clock_timestamp()
   )`,
   `create index replica_change_store on probity.replica_change (store, change_id)`,
+  `create index replica_change_key on probity.replica_change (store, subject, key)`,
 ];
 
 /** Runs the statements; kysely's migrator calls it inside one transaction. */

@@ -145,17 +145,23 @@ export const statements = [
 
   // A person's request is suppressed in a store when nothing of theirs waits for it any more.
   `create function probity.suppressed_in(p_store text, p_subject text[], p_key text[]) returns void
-    language plpgsql set search_path = pg_catalog, pg_temp as $$
+    language plpgsql set search_path = pg_catalog, pg_temp set jit = off set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off as $$
   begin
     insert into probity.request_suppression (request_id, store, suppressed_at)
-      select distinct r.request_id, p_store, clock_timestamp()
-      from unnest(p_subject, p_key) t (subject, key)
-      join probity.consent_link l on l.subject = t.subject and l.key = t.key
-      cross join lateral probity.consent_group(array[l.ref]) person
+      select r.request_id, p_store, clock_timestamp()
+      from (
+        select distinct coalesce(a.person, l.ref) as ref
+        from unnest(p_subject, p_key) t (subject, key)
+        join probity.consent_link l on l.subject = t.subject and l.key = t.key
+        left join probity.consent_alias a on a.ref = l.ref
+      ) person
       join probity.request r on r.ref = person.ref and r.closed_at is null and r.state = 'open'
       where not exists (
-        select from probity.consent_group(array[r.ref]) g join probity.replica_change c
-          on c.store = p_store and c.subject = g.subject and c.key = g.key)
+          select from probity.consent_link l
+          join probity.replica_change c on c.store = p_store and c.subject = l.subject and c.key = l.key where l.ref = r.ref)
+        and not exists (
+          select from probity.consent_alias a join probity.consent_link l on l.ref = a.ref
+          join probity.replica_change c on c.store = p_store and c.subject = l.subject and c.key = l.key where a.person = r.ref)
       order by 1
       on conflict do nothing;
   end

@@ -2,8 +2,8 @@ import { sql } from 'kysely';
 import { noLoopFaults, type LoopFaults } from '../faults.ts';
 import { inTransaction, type Store } from '../store.ts';
 
-/** Starts at a time: each is one call to Temporal, and the rows stay locked meanwhile. */
-const ROWS_AT_ONCE = 50;
+/** Starts at a time: each is one call to Temporal, which must have room for others while thousands wait; the rows stay locked meanwhile. */
+const ROWS_AT_ONCE = 10;
 /** A request without a workflow and without an outbox row for this long has been forgotten by somebody: Temporal, or a restore. */
 const FORGOTTEN = '1 minute';
 
