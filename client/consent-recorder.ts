@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { isOutOfReach } from '../database/errors.ts';
 import type { ConsentEntry } from './consent-entries.ts';
 import { recordConsents, type RecordedConsent, type RecordOptions } from './consent.ts';
@@ -22,7 +23,7 @@ interface Waiting {
 /**
  * For web back ends: while one transaction is on its way, the entries of other callers wait and go together in the next, so that two hundred
  * callers need a few transactions and not two hundred. An entry that is refused does not take others with it. Nothing waits on purpose: an
- * entry that comes alone goes at once.
+ * entry that comes alone goes in this turn of the loop.
  */
 export function consentRecorder(project: Project, options: RecordOptions): ConsentRecorder {
   let waiting: Waiting[] = [];
@@ -31,6 +32,8 @@ export function consentRecorder(project: Project, options: RecordOptions): Conse
 
   const run = async (): Promise<void> => {
     while (waiting.length > 0) {
+      // Whoever was just answered may ask again in this turn of the loop: one of them alone would keep all others waiting for its transaction.
+      await turn();
       const batch = waiting.slice(0, MOST_AT_ONCE);
       waiting = waiting.slice(batch.length);
       await recordBatch(project, batch, options);

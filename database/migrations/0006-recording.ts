@@ -75,8 +75,9 @@ export const statements = [
   $$`,
 
   // Whether the ledger still allows a purpose to use a person's data on some channel now, whatever the company's tables say. Judged per regime.
+  // Its callers have set how to plan: setting it again for each person cost more than the answer.
   `create function probity.ledger_allows(p_subject text, p_key text, p_purpose text) returns boolean
-    language plpgsql stable set search_path = pg_catalog, pg_temp ${BY_INDEX} as $$
+    language plpgsql stable as $$
   begin
     return not exists (
         select from probity.permission_span s
@@ -101,10 +102,17 @@ export const statements = [
     language plpgsql set search_path = pg_catalog, pg_temp ${BY_INDEX} as $$
   begin
     perform probity.derive_spans(p_targets);
+    -- Judged once a person and purpose, however many segments there are.
+    with place as materialized (
+      select distinct m.subject, m.key, m.purpose from unnest(p_targets) t
+      cross join lateral (
+        select it.subject, it.key, it.purpose from probity.membership it
+        where it.ended_at is null and it.subject = t.subject and it.key = t.key and t.purpose in (it.purpose, '*') offset 0) m
+    ), over as materialized (
+      select p.subject, p.key, p.purpose from place p where not probity.ledger_allows(p.subject, p.key, p.purpose)
+    )
     update probity.membership m set ended_at = clock_timestamp(), ended_because = 'permission ended'
-      from unnest(p_targets) t
-      where m.ended_at is null and m.subject = t.subject and m.key = t.key and t.purpose in (m.purpose, '*')
-        and not probity.ledger_allows(m.subject, m.key, m.purpose);
+      from over where m.ended_at is null and m.subject = over.subject and m.key = over.key and m.purpose = over.purpose;
     insert into probity.replica_change (store, subject, key, purpose)
       select r.store, t.subject, t.key, t.purpose from probity.replica r cross join unnest(p_targets) t order by 1, 2, 3, 4;
   end
@@ -141,11 +149,13 @@ export const statements = [
     )
     insert into probity.outbox (request_id) select asked.request_id from asked where asked.repeats = 0 order by 1;
     return array(
-      select r.request_id from unnest(p_records) with ordinality it (record_id, n)
+      -- Not as a join: planned while there were no requests, it would walk through all of them for each record.
+      select (
+        select r.request_id from probity.request r
+        where r.ref = coalesce(a.person, c.ref) and r.purpose = c.purpose and r.kind = probity.request_kind(c.decision) and r.closed_at is null)
+      from unnest(p_records) with ordinality it (record_id, n)
       left join probity.consent_content c on c.record_id = it.record_id and probity.request_kind(c.decision) is not null
       left join probity.consent_alias a on a.ref = c.ref
-      left join probity.request r on r.ref = coalesce(a.person, c.ref) and r.purpose = c.purpose and r.kind = probity.request_kind(c.decision)
-        and r.closed_at is null
       order by it.n);
   end
   $$`,
