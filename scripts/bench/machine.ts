@@ -16,7 +16,7 @@ export interface Machine {
 }
 
 /** What the numbers were measured on. */
-export async function describeMachine(services: BenchServices): Promise<Machine> {
+export async function describeMachine(services: Pick<BenchServices, 'adminUrl'>): Promise<Machine> {
   const { rows } = await session(services.adminUrl, 'bench set-up', (client) =>
     client.query<{ v: string }>(`select current_setting('server_version') as v`),
   );

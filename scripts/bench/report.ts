@@ -37,7 +37,7 @@ const seconds = (ms: number): string => (ms / 1000).toFixed(2);
 const thousands = (value: number): string => Math.round(value).toLocaleString('en');
 const ratio = (value: number): string => (Number.isNaN(value) ? '–' : value.toFixed(2));
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
   return [line(head), line(head.map((_, index) => (index === 0 ? '---' : '--:'))), ...rows.map(line)].join('\n');
 }

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeStateFolder, projectRoot } from '../paths.ts';
+import { makeStateFolder } from '../paths.ts';
 import { dropAll, makePristine, restore, RUN_DATABASE } from './clones.ts';
 import { COMPETITORS, type Competitor, type CompetitorId, type Outcome } from './competitors.ts';
 import { left, session, type Dataset, type HeapOrder } from './dataset.ts';
@@ -8,6 +8,7 @@ import { besideForeign } from './foreign.ts';
 import { describeMachine } from './machine.ts';
 import { readOptions, USAGE, WrongUsage, type Options } from './options.ts';
 import { startOurs, type Ours } from './ours.ts';
+import { writePage } from './page.ts';
 import { benchmarkPage, report } from './report.ts';
 import { toRun, type DropSeries, type Results, type Run, type Series } from './results.ts';
 import { startServices, type BenchServices } from './server.ts';
@@ -161,7 +162,5 @@ function merge(files: readonly Results[]): Results {
 }
 
 function publish(results: Results, args: readonly string[], log: (line: string) => void): void {
-  const page = join(projectRoot, 'docs', 'benchmarks.md');
-  writeFileSync(page, benchmarkPage(results, `npm run bench -- retention ${args.join(' ')}`.trim()));
-  log(`written: ${page}`);
+  log(`written: ${writePage(benchmarkPage(results, `npm run bench -- retention ${args.join(' ')}`.trim()))}`);
 }
