@@ -1,5 +1,5 @@
 import { sql, type RawBuilder, type Transaction } from 'kysely';
-import { createJudge, instantOf, type Said } from '../../domain/consent/decided.ts';
+import { createJudge, instantOf, wallClock, type Said } from '../../domain/consent/decided.ts';
 import { keyKind, keyOf, type KeyKind } from '../../domain/consent/key.ts';
 import type { NamedSource } from '../../domain/consent/sources.ts';
 import { inStore } from '../../manifest/ids.ts';
@@ -138,6 +138,6 @@ function entryOf(
 
 /** Where the next reading begins. A time in the future would hide everything that comes before it. */
 function passed(last: string | null, before: string | null, zone: string): string | null {
-  const at = last === null ? null : instantOf(last, zone);
+  const at = last === null ? null : instantOf(last, wallClock(zone));
   return at !== null && at.ms <= Date.now() ? last : before;
 }

@@ -65,6 +65,7 @@ const EVERY_PURPOSE = '*';
  */
 export function createJudge(manifest: Pick<Manifest, 'purposes'>, zone: string, decisions: Readonly<Record<string, Decision>> = {}) {
   const channels = new Map(Object.entries(manifest.purposes).map(([name, purpose]) => [name, new Set(purpose.channels)]));
+  const local = wallClock(zone);
   return (said: Said, now: number): Judged => {
     for (const field of DECIDED_FIELDS) {
       const reason = said[field] === null ? null : unfit(said[field]);
@@ -86,7 +87,7 @@ export function createJudge(manifest: Pick<Manifest, 'purposes'>, zone: string, 
       return { reason: ofAll ? 'channel: a restriction has none' : 'channel is none of the purpose' };
     if (said.given_by !== null && said.given_by !== 'self' && said.given_by !== 'parent') return { reason: 'given_by is self or parent' };
     if (said.captured_at === null) return { reason: 'captured_at is missing' };
-    const captured = instantOf(said.captured_at, zone);
+    const captured = instantOf(said.captured_at, local);
     if (captured === null) return { reason: 'captured_at is not a time' };
     if (captured.ms > now + FUTURE_MS) return { reason: 'captured_at is in the future' };
     const { touchpoint, notice, language, given_by, proof, id } = said;
@@ -106,10 +107,10 @@ const MICROSECOND_DIGITS = 6;
 const MILLISECOND_DIGITS = 3;
 
 /**
- * ISO 8601, also with a blank between day and time as Postgres writes it. Without a zone it is a time of `zone`: of two that its clocks show
- * alike the earlier, and a day is its first instant. Null: not a time.
+ * ISO 8601, also with a blank between day and time as Postgres writes it. Without a zone it is a time on the clock of `local`, and a day is
+ * its first instant. Null: not a time.
  */
-export function instantOf(text: string, zone: string): { readonly ms: number; readonly text: string } | null {
+export function instantOf(text: string, local: WallClock): { readonly ms: number; readonly text: string } | null {
   const [whole, year = '', month = '', day = '', hour = '00', minute = '00', second = '00', fraction = '', offset] = TIME.exec(text) ?? [];
   if (whole === undefined) return null;
   if (offset !== undefined && text.length < 'YYYY-MM-DDTHH:MMZ'.length) return null;
@@ -119,7 +120,7 @@ export function instantOf(text: string, zone: string): { readonly ms: number; re
   // A day or an hour that is not there is read as a later one.
   if (there.getUTCDate() !== d || there.getUTCMonth() !== mo - 1 || there.getUTCHours() !== h || mi > 59 || s > 59 || y < 1) return null;
   const micros = fraction.padEnd(MICROSECOND_DIGITS, '0').slice(0, MICROSECOND_DIGITS);
-  const at = offset === undefined ? localInstant(there, zone) : wall - offsetMs(offset);
+  const at = offset === undefined ? local(there) : wall - offsetMs(offset);
   if (at === null || Number.isNaN(at)) return null;
   const seconds = new Date(at).toISOString().slice(0, -'.000Z'.length);
   return { ms: at + Number(micros.slice(0, MILLISECOND_DIGITS)), text: `${seconds}.${micros}Z` };
@@ -132,7 +133,31 @@ function offsetMs(offset: string): number {
   return offset.startsWith('-') ? -ms : ms;
 }
 
-function localInstant(wall: Date, zone: string): number | null {
-  const time = DateTime.fromJSDate(wall, { zone: 'utc' }).setZone(zone, { keepLocalTime: true });
-  return time.isValid ? (time.getPossibleOffsets()[0] ?? time).toMillis() : null;
+/** The instant at which the clocks of a zone show what `wall` shows in UTC: of two the earlier. Milliseconds; null where there is no such zone. */
+export type WallClock = (wall: Date) => number | null;
+
+const DAY_MS = 86_400_000;
+/** Days that are remembered: some decades. */
+const MOST_DAYS = 20_000;
+
+/** Remembers the days on which a zone's clocks run through, since asking for each time costs more than all else that a line does. */
+export function wallClock(zone: string): WallClock {
+  const offsets = new Map<number, number | null>();
+  const at = (wall: number): DateTime => {
+    const time = DateTime.fromMillis(wall, { zone: 'utc' }).setZone(zone, { keepLocalTime: true });
+    return time.getPossibleOffsets()[0] ?? time;
+  };
+  return (wall) => {
+    const day = Math.floor(wall.getTime() / DAY_MS);
+    if (!offsets.has(day)) {
+      if (offsets.size >= MOST_DAYS) offsets.clear();
+      // The day before and the day after too: a change is felt hours away.
+      const [before, after] = [at((day - 1) * DAY_MS), at((day + 2) * DAY_MS)];
+      offsets.set(day, before.isValid && before.offset === after.offset ? before.offset : null);
+    }
+    const offset = offsets.get(day) ?? null;
+    if (offset !== null) return wall.getTime() - offset * 60_000;
+    const time = at(wall.getTime());
+    return time.isValid ? time.toMillis() : null;
+  };
 }

@@ -55,9 +55,9 @@ export interface ConsentShop {
   readonly close: () => Promise<void>;
 }
 
-/** A shop with a manifest in force, and the command run in this process. */
-export async function consentShop(): Promise<ConsentShop> {
-  const database = await freshDatabase();
+/** A shop with a manifest in force, on the server of this run or another, and the command run in this process. */
+export async function consentShop(adminUrl?: string): Promise<ConsentShop> {
+  const database = await freshDatabase(adminUrl === undefined ? {} : { adminUrl });
   const pool = new pg.Pool({ connectionString: database.url, max: 3 });
   pool.on('error', () => undefined);
   await pool.query(DDL);

@@ -70,8 +70,8 @@ describe('one canonical form', () => {
   test('every key of the format is accepted, and only jobs of later versions are remarked on', async () => {
     const loaded = await loadManifest('test/manifest/sketch.yaml');
     expect(told(loaded)).toEqual([
-      '143:32 P022 this version does not run `quality` yet → it runs retention',
-      '143:32 P022 this version does not run `bias` yet → it runs retention',
+      '143:32 P022 this version does not run `quality` yet → it runs retention, consents',
+      '143:32 P022 this version does not run `bias` yet → it runs retention, consents',
     ]);
     expect(loaded.manifest?.schedules['purge']).toEqual({
       cron: '15 1 * * *',
