@@ -140,9 +140,11 @@ export const statements = [
       order by l.ref, c.purpose, c.decision, c.record_id
     ), asked as (
       insert into probity.request as r (request_id, kind, ref, purpose, record_id, received_at, due_at, state)
-      select 'R-' || nextval('probity.request_number'), w.kind, w.ref, w.purpose, w.record_id, w.received_at,
-        probity.add_duration(w.received_at, interval '1 month', zone.name), 'open'
+      select 'R-' || nextval('probity.request_number'), w.kind, w.ref, w.purpose, w.record_id, since.at,
+        probity.add_duration(since.at, interval '1 month', zone.name), 'open'
       from wish w cross join (select coalesce(min(it.zone), 'UTC') as name from probity.purpose_rule it) zone
+      -- A record may stand after what a faster clock has left; a deadline may not.
+      cross join lateral (select least(w.received_at, clock_timestamp()) as at) since
       order by w.ref, w.purpose, w.kind
       on conflict (ref, purpose, kind) where closed_at is null do update set repeats = r.repeats + 1
       returning r.request_id, r.repeats
@@ -198,6 +200,9 @@ export const statements = [
     v_several := probity.lock_consents(v_refs);
     -- After the locks: records of one person are received in the order in which they commit.
     v_now := clock_timestamp();
+    -- Also when the clock was set back meanwhile: or a grant that came by the faster clock would outlive the withdrawal that follows it.
+    select greatest(v_now, max(c.received_at) + interval '1 microsecond') into v_now from probity.consent_content c
+      where c.ref = any (case when v_several then array(select g.ref from probity.consent_group(v_refs) g) else v_refs end) and c.received_at >= v_now;
 
     with rule as materialized (
       select e.purpose, e.channel, min(r.manifest_hash) as manifest_hash,
