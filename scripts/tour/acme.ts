@@ -33,6 +33,7 @@ export function acmeTour({ scale, refill }: AcmeOptions): TourSubject {
       view: 'order',
       columns: ['customer_id', 'order_id', 'channel', 'total', 'placed_at'],
       subject: 'customer',
+      months: [],
       takeIn: async (story, env) => void (await story.probity(env, ['consent', 'sync', '--wait'])),
     },
     next: [

@@ -34,6 +34,7 @@ export function journeyTour({ from, refill }: JourneyTourOptions): TourSubject {
       view: 'transactions',
       columns: ['household_id', 'product_id', 'quantity', 'sales_value', 'transaction_timestamp'],
       subject: 'household',
+      months: ['--from', '2017-01', '--to', '2017-12'],
       takeIn: async (story, env, url, folder) => {
         const file = join(folder, 'simulated-consents.csv');
         const lines = await writeConsents(url, file);

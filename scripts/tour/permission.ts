@@ -16,6 +16,8 @@ export interface PermissionScene {
   readonly view: string;
   readonly columns: readonly string[];
   readonly subject: string;
+  /** Options of the report: of which months. */
+  readonly months: readonly string[];
   /** Takes in what people have said. */
   readonly takeIn: (story: Story, env: NodeJS.ProcessEnv, url: string, folder: string) => Promise<void>;
 }
@@ -49,7 +51,7 @@ export async function permissionTour(
     await story.probity(env, ['serving', 'status'], [EXIT.done, EXIT.findings]);
   });
   await story.step('Ask, grant, refuse, withdraw: the report', async () => {
-    await story.probity(env, ['consent', 'report', '--html', join(folder, 'consent-report.html')]);
+    await story.probity(env, ['consent', 'report', ...scene.months, '--html', join(folder, 'consent-report.html')]);
     await story.probity(env, ['consent', 'verify']);
   });
   await story.step('The record of processing activities (GDPR, Art. 30)', () =>

@@ -21,10 +21,19 @@ test('npm start shows the whole way, resumes, and is gone after a reset', async 
     'drop 3 partitions',
     'complete: ',
     'none altered, missing or reordered',
+    'consent_choice',
+    'personalization · social',
+    'none altered, missing or moved',
+    'record of processing activities',
     'npm run probity -- retention plan',
   ]) {
     expect(first.stdout).toContain(part);
   }
+  // Before the withdrawal and after it, by the analyst's own login: one person less.
+  const people = [...first.stdout.matchAll(/select … from for_personalization\.order: [\d,]+ rows of (\d+) people/g)].map(([, n]) =>
+    Number(n),
+  );
+  expect(people).toEqual([people[0], (people[0] ?? 0) - 1]);
   const again = await start(state, ['--once']);
   expect([again.code, again.stderr]).toEqual([0, expect.any(String)]);
   expect(again.stdout).toContain('filled by an earlier start');
