@@ -82,6 +82,9 @@ test('without a replicator the store closes within its lease, and opens again wh
   });
 });
 
+const refreshedAt = async (): Promise<number> =>
+  (await world.other<{ at: Date | null }>('select refreshed_at as at from probity.serving'))[0]?.at?.getTime() ?? 0;
+
 test('a replicator that was frozen and wakes late writes nothing over what its successor wrote', async () => {
   await world.record(1, 'granted');
   const stuck = Promise.withResolvers<void>();
@@ -97,6 +100,7 @@ test('a replicator that was frozen and wakes late writes nothing over what its s
   });
   try {
     await until('it opens', world.open);
+    const before = await refreshedAt();
     armed = true;
     // Read by the first, which sleeps before it writes: this customer still agrees.
     await world.record(1, 'granted', 'newsletter', 'web');
@@ -105,6 +109,8 @@ test('a replicator that was frozen and wakes late writes nothing over what its s
       await world.record(1, 'withdrawn');
       await until('the successor has it', () => is(1, 'newsletter', NO), 20_000);
       await until('and the store is open', world.open, 20_000);
+      // What its full refresh brings would hide what the first one writes.
+      await until('it has refreshed the store', async () => (await refreshedAt()) > before, 20_000);
       stuck.resolve();
       await sleep(1_500);
       expect(await world.allowed(1, 'newsletter')).toEqual(NO);
