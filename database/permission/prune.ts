@@ -1,16 +1,17 @@
 import { sql, type Transaction } from 'kysely';
+import { prunable } from '../../domain/permission/prunable.ts';
+import type { ConsentRecord, Micros, PermissionRule } from '../../domain/permission/types.ts';
 import { inTransaction, type Store } from '../store.ts';
 
 /*
- * A record's content goes `own.consent_proof` after the record stopped being in force. What decides anything now, or has decided without a
- * break until now, stays: a refusal until the person has taken it back, a grant for as long as the permission that it began lasts. So the
- * answers of every instant since the cut-off are the same before and after, and so is every permission that still stands, back to its
- * beginning. This is not left to the rules below: each batch derives the state anew and compares before it commits.
+ * Which contents may go is decided by `prunable`, people by people. It is not trusted: each batch derives the state anew, compares what still
+ * stands, and commits only when nothing else came out.
  */
 
-const NEGATIVE = sql`('refused', 'withdrawn', 'objected', 'objection_upheld')`;
 /** People of one transaction; their recorders wait for it. */
-const PEOPLE_AT_ONCE = 500;
+const PEOPLE_AT_ONCE = 200;
+/** By index, whatever the planner thinks of how many people there are; durations as the manifest spells them. */
+const BY_INDEX = { enable_hashjoin: 'off', enable_mergejoin: 'off', enable_seqscan: 'off', jit: 'off', intervalstyle: 'iso_8601' };
 /** Deleting links keeps recorders out for a moment; rather leave them for the next time than queue behind a long import. */
 const LINK_LOCK_MS = 1_000;
 
@@ -35,10 +36,14 @@ export interface Pruned {
   readonly linksDone: boolean;
 }
 
-interface Candidate {
-  readonly recordId: number;
+interface Target {
+  /** Of the person. */
   readonly root: string;
   readonly purpose: string;
+}
+
+interface Candidate extends Target {
+  readonly recordId: number;
   readonly decision: string;
 }
 
@@ -70,13 +75,15 @@ export async function pruneConsents(home: Store, { cutOff, enforce, onProgress =
 
 /** People with a content that is old enough, by the random name of each. */
 async function nextPeople(home: Store, after: string | null, cutOff: Date): Promise<string[]> {
-  const { rows } = await sql<{ ref: string }>`
-    select l.ref::text as ref from probity.consent_link l
-    where (${after}::uuid is null or l.ref > ${after}::uuid) and not exists (select from probity.consent_alias a where a.ref = l.ref)
-      and exists (
-        select from probity.consent_content c
-        where c.at < ${cutOff} and (c.ref = l.ref or c.ref in (select a.ref from probity.consent_alias a where a.person = l.ref)))
-    order by l.ref limit ${PEOPLE_AT_ONCE}`.execute(home.db);
+  const { rows } = await inTransaction(home, { readOnly: true, settings: BY_INDEX }, (trx) =>
+    sql<{ ref: string }>`
+      select l.ref::text as ref from probity.consent_link l
+      where l.ref > coalesce(${after}::uuid, '00000000-0000-0000-0000-000000000000') and not exists (select from probity.consent_alias a where a.ref = l.ref)
+        and (exists (select from probity.consent_content c where c.ref = l.ref and c.at < ${cutOff})
+          or exists (
+            select from probity.consent_alias a join probity.consent_content c on c.ref = a.ref where a.person = l.ref and c.at < ${cutOff}))
+      order by l.ref limit ${PEOPLE_AT_ONCE}`.execute(trx),
+  );
   return rows.map(({ ref }) => ref);
 }
 
@@ -86,7 +93,11 @@ async function pruneBatch(
   cutOff: Date,
   enforce: boolean,
 ): Promise<{ readonly pruned: readonly Candidate[]; readonly kept: number }> {
-  if (!enforce) return inTransaction(home, { readOnly: true }, async (trx) => ({ pruned: await candidates(trx, roots, cutOff), kept: 0 }));
+  if (!enforce)
+    return inTransaction(home, { readOnly: true, settings: BY_INDEX }, async (trx) => ({
+      pruned: await candidates(trx, roots, cutOff),
+      kept: 0,
+    }));
   let excluded: readonly string[] = [];
   let kept = 0;
   for (;;) {
@@ -104,10 +115,10 @@ async function attempt(home: Store, roots: readonly string[], cutOff: Date, excl
   let pruned: readonly Candidate[] = [];
   let changed: string[] = [];
   try {
-    await inTransaction(home, { settings: { synchronous_commit: 'on' } }, async (trx) => {
+    await inTransaction(home, { settings: { ...BY_INDEX, synchronous_commit: 'on' } }, async (trx) => {
       await sql`select probity.lock_consents(${roots}::uuid[])`.execute(trx);
       pruned = (await candidates(trx, roots, cutOff)).filter((it) => !excluded.includes(target(it)));
-      const targets = JSON.stringify([...new Map(pruned.map(({ root, purpose }) => [`${root} ${purpose}`, { root, purpose }])).values()]);
+      const targets = [...new Map(pruned.map(({ root, purpose }) => [`${root} ${purpose}`, { root, purpose }])).values()];
       const before = await standing(trx, targets, cutOff);
       await sql`delete from probity.consent_content where record_id = any (${pruned.map(({ recordId }) => recordId)}::bigint[])`.execute(
         trx,
@@ -115,7 +126,7 @@ async function attempt(home: Store, roots: readonly string[], cutOff: Date, excl
       await sql`
         with target as (
           select array_agg(row(g.subject, g.key, t.purpose)::probity.permission_target order by g.subject, g.key, t.purpose) as all_of_them
-          from jsonb_to_recordset(${targets}::jsonb) t (root uuid, purpose text) cross join lateral probity.consent_group(array[t.root]) g
+          from jsonb_to_recordset(${JSON.stringify(targets)}::jsonb) t (root uuid, purpose text) cross join lateral probity.consent_group(array[t.root]) g
         ), derived as (
           select probity.derive_spans(all_of_them) from target where all_of_them is not null
         ), told as (
@@ -124,7 +135,7 @@ async function attempt(home: Store, roots: readonly string[], cutOff: Date, excl
         )
         select count(*) from derived`.execute(trx);
       const after = await standing(trx, targets, cutOff);
-      changed = [...before].flatMap(([name, state]) => (after.get(name) === state ? [] : [name]));
+      changed = targets.map(target).filter((name) => before.get(name) !== after.get(name));
       if (changed.length > 0) throw new WouldChange();
     });
   } catch (error) {
@@ -133,117 +144,105 @@ async function attempt(home: Store, roots: readonly string[], cutOff: Date, excl
   return { pruned, changed };
 }
 
-function target({ root, purpose }: Pick<Candidate, 'root' | 'purpose'>): string {
+function target({ root, purpose }: Target): string {
   return `${root} ${purpose}`;
 }
 
+/** People and everything that was linked to them. */
+function sources(roots: readonly string[]) {
+  return sql`
+    select it.root, it.root as ref, null::timestamptz as linked_at from unnest(${roots}::uuid[]) it (root)
+    union all
+    select a.person, a.ref, a.linked_at from probity.consent_alias a where a.person = any (${roots}::uuid[])`;
+}
+
+/** The same for purposes `t` of people: each source is `s`. */
+function sourcesOf(targets: readonly Target[]) {
+  return sql`jsonb_to_recordset(${JSON.stringify(targets)}::jsonb) t (root uuid, purpose text)
+      cross join lateral (select t.root as ref union all select a.ref from probity.consent_alias a where a.person = t.root) s`;
+}
+
+/** Kept apart from the joins around it, so that one key is looked up at a time. */
+const SPANS = sql`cross join lateral (
+        select * from probity.permission_span it where it.purpose = t.purpose and it.subject = l.subject and it.key = l.key offset 0) p`;
+
 /** By person and purpose, what still stands at the cut-off or later, each span back to where it began without a break. */
-async function standing(trx: Transaction<unknown>, targets: string, cutOff: Date): Promise<Map<string, string>> {
+async function standing(trx: Transaction<unknown>, targets: readonly Target[], cutOff: Date): Promise<Map<string, string>> {
   const { rows } = await sql<{ name: string; state: string }>`
-    with target as (
-      select t.root, t.purpose, g.subject, g.key
-      from jsonb_to_recordset(${targets}::jsonb) t (root uuid, purpose text) cross join lateral probity.consent_group(array[t.root]) g
-    ), piece as (
-      select t.root, t.purpose, s.subject, s.key, s.regime, channel, s.every_channel, s.allows, s.open, s.of_age, case when s.of_age is not null then s.of_age_at end as of_age_at,
-        unnest(range_agg(tstzrange(s.from_at, s.until_at))) as during
-      from target t join probity.permission_span s on s.subject = t.subject and s.key = t.key and s.purpose = t.purpose
-      cross join unnest(case when s.every_channel then array['*'] else s.channels end) channel
+    with piece as (
+      select t.root, t.purpose, l.subject, l.key, p.regime, channel, p.every_channel, p.allows, p.open, p.of_age,
+        case when p.of_age is not null then p.of_age_at end as of_age_at, unnest(range_agg(tstzrange(p.from_at, p.until_at))) as during
+      from ${sourcesOf(targets)}
+      join probity.consent_link l on l.ref = s.ref
+      ${SPANS}
+      cross join unnest(case when p.every_channel then array['*'] else p.channels end) channel
       group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
     )
-    select t.root || ' ' || t.purpose as name, md5(coalesce((
-      select jsonb_agg(jsonb_build_array(p.subject, p.key, p.regime, p.channel, p.every_channel, p.allows, p.open, p.of_age, p.of_age_at, lower(p.during), upper(p.during))
-        order by p.subject, p.key, p.regime, p.channel, p.every_channel, p.allows, p.open, p.of_age, p.of_age_at, p.during)
-      from piece p where p.root = t.root and p.purpose = t.purpose and upper(p.during) > ${cutOff}), '[]')::text) as state
-    from (select distinct root, purpose from target) t`.execute(trx);
+    select p.root || ' ' || p.purpose as name, md5(jsonb_agg(
+      jsonb_build_array(p.subject, p.key, p.regime, p.channel, p.every_channel, p.allows, p.open, p.of_age, p.of_age_at, lower(p.during), upper(p.during))
+      order by p.subject, p.key, p.regime, p.channel, p.every_channel, p.allows, p.open, p.of_age, p.of_age_at, p.during)::text) as state
+    from piece p where upper(p.during) > ${cutOff} group by p.root, p.purpose`.execute(trx);
   return new Map(rows.map(({ name, state }) => [name, state]));
+}
+
+interface Said extends ConsentRecord {
+  readonly root: string;
 }
 
 /** Contents of these people that bear on nothing any more. */
 async function candidates(trx: Transaction<unknown>, roots: readonly string[], cutOff: Date): Promise<Candidate[]> {
-  const { rows } = await sql<Candidate>`
-    with source as (
-      select it.root, it.root as ref, '-infinity'::timestamptz as linked from unnest(${roots}::uuid[]) it (root)
-      union all
-      select a.person, a.ref, a.linked_at from probity.consent_alias a where a.person = any (${roots}::uuid[])
-    ), said as materialized (
-      select s.root, s.linked, c.record_id, c.ref, c.purpose, c.channel, c.decision, c.at, c.received_at, c.given_by, c.expires_at,
-        c.decision in ${NEGATIVE} as negative
-      from source s join probity.consent_content c on c.ref = s.ref
-    ), alive as materialized (
-      select distinct s.root, p.purpose, p.during
-      from (
-        select sp.subject, sp.key, sp.purpose, unnest(range_agg(tstzrange(sp.from_at, sp.until_at, '[]'))) as during
-        from source so join probity.consent_link l on l.ref = so.ref
-        join probity.permission_span sp on sp.subject = l.subject and sp.key = l.key
-        group by 1, 2, 3
-      ) p
-      join probity.consent_link l on l.subject = p.subject and l.key = p.key join source s on s.ref = l.ref
-      where upper(p.during) > ${cutOff}
-    ), effective as (
-      select g.* from said g where g.decision = 'granted' and (
-        not exists (select from probity.purpose_rule r where r.purpose = g.purpose and r.double_opt_in)
-        or exists (
-          select from said p where p.ref = g.ref and p.purpose = g.purpose and p.decision = 'pending' and p.channel is not distinct from g.channel
-            and (p.at, p.received_at) <= (g.at, g.received_at)
-            and not exists (
-              select from said n where n.ref = g.ref and n.purpose = g.purpose and n.negative and (n.channel is null or n.channel is not distinct from g.channel)
-                and (n.at, n.received_at) >= (p.at, p.received_at) and (n.at, n.received_at) <= (g.at, g.received_at))))
-    ), old as materialized (
-      select s.* from said s where s.at < ${cutOff}
-        and not exists (select from alive a where a.root = s.root and a.purpose = s.purpose and a.during @> s.at)
-    ), refusal as materialized (
-      -- Taken back, in the same words: of the whole purpose, or of the same channel.
-      select n.* from old n where n.negative and exists (
-        select from effective g where g.root = n.root and g.purpose = n.purpose and g.channel is not distinct from n.channel and g.at < ${cutOff}
-          and (g.at, g.received_at) > (n.at, n.received_at) and (g.ref = n.ref or g.at >= greatest(g.linked, n.linked)))
-    ), restriction as materialized (
-      select n.* from old n where n.decision = 'restricted' and exists (
-        select from said d where d.root = n.root and d.purpose = n.purpose and d.decision = 'restriction_lifted' and d.at < ${cutOff}
-          and (d.at, d.received_at) > (n.at, n.received_at) and (d.ref = n.ref or d.at >= greatest(d.linked, n.linked)))
-    ), grant_over as materialized (
-      select g.* from old g where g.decision = 'granted'
-        and (
-          g.expires_at < ${cutOff}
-          or exists (select from probity.purpose_rule r where r.purpose = g.purpose
-            having bool_and(r.expires is not null and probity.add_duration(g.at, r.expires, r.zone) < ${cutOff}))
-          or exists (
-            select from said n where n.root = g.root and n.purpose = g.purpose and n.negative and (n.channel is null or n.channel = g.channel) and n.at < ${cutOff}
-              and not ((g.at, g.received_at) > (n.at, n.received_at) and (n.ref = g.ref or g.at >= greatest(n.linked, g.linked))
-                and (n.channel is null or g.channel is not null)))
-          or exists (
-            select from effective l where l.ref = g.ref and l.purpose = g.purpose and l.channel is not distinct from g.channel and l.at < ${cutOff}
-              and (l.at, l.received_at) > (g.at, g.received_at) and (l.given_by = 'parent' or g.given_by = 'self')))
-        -- A refusal that stays must not lose its answer.
-        and not exists (
-          select from said n where n.root = g.root and n.purpose = g.purpose and n.negative and (n.channel is null or n.channel is not distinct from g.channel)
-            and (g.at, g.received_at) > (n.at, n.received_at) and not exists (select from refusal it where it.record_id = n.record_id))
-    ), offer as (
-      select p.* from old p where p.decision in ('asked', 'pending')
-        and exists (
-          select from said l where l.ref = p.ref and l.purpose = p.purpose and (l.channel is null or l.channel is not distinct from p.channel)
-            and l.at < ${cutOff} and (l.at, l.received_at) > (p.at, p.received_at))
-        and not exists (
-          select from said g where g.ref = p.ref and g.purpose = p.purpose and g.channel is not distinct from p.channel and g.decision = 'granted'
-            and (g.at, g.received_at) >= (p.at, p.received_at) and not exists (select from grant_over it where it.record_id = g.record_id))
-    ), verdict as (
-      select d.* from old d where d.decision = 'objection_rejected' and not exists (
-        select from said n where n.root = d.root and n.purpose = d.purpose and n.decision = 'objected' and (n.at, n.received_at) <= (d.at, d.received_at)
-          and not exists (select from refusal it where it.record_id = n.record_id))
-    ), lift as (
-      select d.* from old d where d.decision = 'restriction_lifted' and not exists (
-        select from said n where n.root = d.root and n.purpose = d.purpose and n.decision = 'restricted' and (n.at, n.received_at) <= (d.at, d.received_at)
-          and not exists (select from restriction it where it.record_id = n.record_id))
+  const { rows: said } = await sql<Omit<Said, 'linkedAt'> & { readonly linkedAt: Micros | null }>`
+    select s.root::text as root, c.record_id as id, c.ref::text as source, ${micros('s.linked_at')} as "linkedAt", c.purpose, c.channel, c.decision,
+      ${micros('c.captured_at')} as "capturedAt", ${micros('c.received_at')} as "receivedAt", c.given_by as "givenBy", c.basis,
+      ${micros('c.expires_at')} as "expiresAt"
+    from (${sources(roots)}) s join probity.consent_content c on c.ref = s.ref
+    order by c.record_id`.execute(trx);
+  const byTarget = Map.groupBy(
+    said.map((it): Said => ({ ...it, linkedAt: it.linkedAt ?? -Infinity })),
+    target,
+  );
+  const targets = [...byTarget.values()].map(([first]) => ({ root: first!.root, purpose: first!.purpose }));
+  const rules = Map.groupBy(await readRules(trx), ({ purpose }) => purpose);
+  const alive = await aliveSpans(trx, targets, cutOff);
+  return [...byTarget].flatMap(([name, history]) => {
+    const going = new Set(
+      prunable({ history, rules: rules.get(history[0]!.purpose) ?? [], alive: alive.get(name) ?? [], cutOff: cutOff.getTime() * 1000 }),
+    );
+    return history.flatMap((it) =>
+      going.has(it.id) ? [{ recordId: it.id, root: it.root, purpose: it.purpose, decision: it.decision }] : [],
+    );
+  });
+}
+
+async function aliveSpans(
+  trx: Transaction<unknown>,
+  targets: readonly Target[],
+  cutOff: Date,
+): Promise<Map<string, { from: Micros; to: Micros }[]>> {
+  const { rows } = await sql<{ name: string; from: Micros | null; to: Micros | null }>`
+    with piece as (
+      select t.root, t.purpose, l.ref, p.allows, unnest(range_agg(tstzrange(p.from_at, p.until_at, '[]'))) as during
+      from ${sourcesOf(targets)}
+      join probity.consent_link l on l.ref = s.ref
+      ${SPANS}
+      group by 1, 2, 3, 4
     )
-    select it.record_id as "recordId", it.root::text as root, it.purpose, it.decision
-    from (
-      select record_id, root, purpose, decision from refusal
-      union all select record_id, root, purpose, decision from restriction
-      union all select record_id, root, purpose, decision from grant_over
-      union all select record_id, root, purpose, decision from offer
-      union all select record_id, root, purpose, decision from verdict
-      union all select record_id, root, purpose, decision from lift
-    ) it order by it.record_id`.execute(trx);
+    select p.root || ' ' || p.purpose as name, case when isfinite(lower(p.during)) then ${micros('lower(p.during)')} end as "from",
+      case when isfinite(upper(p.during)) then ${micros('upper(p.during)')} end as "to"
+    from piece p where upper(p.during) > ${cutOff}`.execute(trx);
+  const spans = rows.map(({ name, from, to }) => ({ name, from: from ?? -Infinity, to: to ?? Infinity }));
+  return Map.groupBy(spans, ({ name }) => name);
+}
+
+async function readRules(trx: Transaction<unknown>): Promise<PermissionRule[]> {
+  const { rows } = await sql<PermissionRule>`
+    select purpose, regime, channel, basis, objection, expires::text as expires, double_opt_in as "doubleOptIn", minimum_age as "minimumAge", zone
+    from probity.purpose_rule order by purpose, regime, channel`.execute(trx);
   return rows;
+}
+
+function micros(expression: string) {
+  return sql`(extract(epoch from ${sql.raw(expression)}) * 1000000)::bigint`;
 }
 
 /**
@@ -251,16 +250,17 @@ async function candidates(trx: Transaction<unknown>, roots: readonly string[], c
  * who all begin by writing to this table, wait meanwhile. Links of an open request stay.
  */
 async function pruneLinks(home: Store): Promise<{ readonly links: number; readonly linksDone: boolean }> {
+  const busy = (ref: string) => sql`
+    (exists (select from probity.consent_content c where c.ref = ${sql.ref(ref)})
+      or exists (select from probity.request r where r.ref = ${sql.ref(ref)} and r.closed_at is null))`;
   const empty = sql`
     select l.ref from probity.consent_link l
-    where not exists (select from probity.consent_content c where c.ref = l.ref)
-      and not exists (select from probity.request r where r.ref = l.ref and r.closed_at is null)
+    where not ${busy('l.ref')}
+      and not exists (select from probity.consent_alias a where a.person = l.ref and ${busy('a.ref')})
       and not exists (
         select from probity.consent_alias a
-        join probity.consent_alias o on o.person = a.person
-        where l.ref in (a.ref, a.person)
-          and (exists (select from probity.consent_content c where c.ref in (o.ref, o.person))
-            or exists (select from probity.request r where r.ref in (o.ref, o.person) and r.closed_at is null)))`;
+        where a.ref = l.ref
+          and (${busy('a.person')} or exists (select from probity.consent_alias o where o.person = a.person and ${busy('o.ref')})))`;
   try {
     const links = await inTransaction(home, { lockTimeoutMs: LINK_LOCK_MS }, async (trx) => {
       const { rows: found } = await sql<{ ref: string }>`${empty}`.execute(trx);

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { recordConsents } from '../../client/consent.ts';
 import { verifyConsents } from '../../client/consent-evidence.ts';
 import { sealConsents } from '../../database/permission/seal.ts';
-import { consentShop, type ConsentShop } from './support.ts';
+import { consentShop, containing, matching, type ConsentShop } from './support.ts';
 
 let shop: ConsentShop;
 /** Numbers of the records: three in seal 1, three in seal 2. */
@@ -65,7 +65,7 @@ describe('records', () => {
   test('fit, and stand in seals that no insert waits for', async () => {
     expect(await verify()).toMatchObject({
       code: 0,
-      out: expect.stringMatching(/✓ 6 records in 2 seals, none altered, missing or moved\n {2}head [0-9a-f]{64}/),
+      out: matching(/✓ 6 records in 2 seals, none altered, missing or moved\n {2}head [0-9a-f]{64}/),
     });
     const pool = shop.project.home.pool;
     const slow = await pool.connect();
@@ -266,7 +266,7 @@ describe('tampering', () => {
         `drop table public.saved_${table}`,
       ]),
     );
-    expect(compared).toMatchObject({ code: 1, out: expect.stringContaining(`✗ seal ${last?.seal} is missing`) });
+    expect(compared).toMatchObject({ code: 1, out: containing(`✗ seal ${last?.seal} is missing`) });
     expect((await verify('--against', file)).code).toBe(0);
   });
 });
@@ -281,9 +281,9 @@ describe('an export', () => {
     expect(readFileSync(keyed, 'utf8')).toContain('"subject":"customer","key":"103"');
     expect(await shop.probity(['consent', 'export', '--out', plain])).toMatchObject({
       code: 2,
-      err: expect.stringContaining('not overwritten'),
+      err: containing('not overwritten'),
     });
-    for (const file of [plain, keyed]) expect(await verify('--file', file)).toMatchObject({ code: 0, out: expect.stringContaining('✓') });
+    for (const file of [plain, keyed]) expect(await verify('--file', file)).toMatchObject({ code: 0, out: containing('✓') });
   });
 
   test('is checked without a service, line by line', async () => {
@@ -302,12 +302,12 @@ describe('an export', () => {
     );
     expect(await verify('--file', altered)).toMatchObject({
       code: 1,
-      out: expect.stringContaining(`✗ the content of record ${first[1]} of seal 1 was altered`),
+      out: containing(`✗ the content of record ${first[1]} of seal 1 was altered`),
     });
     const missing = variant('missing', (them) => them.filter((_, index) => index !== at(second[0]!)));
     expect(await verify('--file', missing)).toMatchObject({
       code: 1,
-      out: expect.stringContaining(`✗ record ${second[0]} of seal 2 is missing`),
+      out: containing(`✗ record ${second[0]} of seal 2 is missing`),
     });
     const swapped = variant('swapped', (them) => {
       const [a, b] = [at(first[0]!), at(first[1]!)];
@@ -316,10 +316,10 @@ describe('an export', () => {
     });
     expect(await verify('--file', swapped)).toMatchObject({
       code: 1,
-      out: expect.stringContaining(`✗ record ${first[0]} of seal 1 is not where it was written`),
+      out: containing(`✗ record ${first[0]} of seal 1 is not where it was written`),
     });
     const short = variant('short', (them) => them.slice(0, at(second[0]!) - 1));
-    expect(await verify('--file', short)).toMatchObject({ code: 1, out: expect.stringContaining('✗ seal 2 is missing') });
+    expect(await verify('--file', short)).toMatchObject({ code: 1, out: containing('✗ seal 2 is missing') });
     for (const bad of [
       variant('head', () => ['nonsense']),
       variant('broken', (them) => [...them.slice(0, 3), 'nonsense']),

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
+import { expect } from 'vitest';
 import { runProbity } from '../../cli/run.ts';
 import { migrateStores } from '../../client/migrate.ts';
 import { openProject, type Project } from '../../client/project.ts';
@@ -116,3 +117,7 @@ export async function consentShop(): Promise<ConsentShop> {
     },
   };
 }
+
+/** vitest's own are `any`. */
+export const containing = (text: string): string => expect.stringContaining(text) as string;
+export const matching = (pattern: RegExp): string => expect.stringMatching(pattern) as string;
