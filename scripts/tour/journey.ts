@@ -34,6 +34,9 @@ export function journeyTour({ from, refill }: JourneyTourOptions): TourSubject {
       view: 'transactions',
       columns: ['household_id', 'product_id', 'quantity', 'sales_value', 'transaction_timestamp'],
       subject: 'household',
+      table: 'transactions',
+      keyColumn: 'household_id',
+      capturedAt: 'transaction_timestamp',
       months: ['--from', '2017-01', '--to', '2017-12'],
       takeIn: async (story, env, url, folder) => {
         const file = join(folder, 'simulated-consents.csv');

@@ -16,6 +16,10 @@ export interface PermissionScene {
   readonly view: string;
   readonly columns: readonly string[];
   readonly subject: string;
+  /** The table behind the view, and its columns of the subject's key and of when a row was captured. */
+  readonly table: string;
+  readonly keyColumn: string;
+  readonly capturedAt: string;
   /** Options of the report: of which months. */
   readonly months: readonly string[];
   /** Takes in what people have said. */
@@ -23,6 +27,8 @@ export interface PermissionScene {
 }
 
 const SHOWN_ROWS = 3;
+/** People with the most rows; among them is one of the right age. */
+const CANDIDATES = 50;
 
 /** Consent taken in, views made, one withdrawal seen through an analyst's eyes, the report and the processing record. */
 export async function permissionTour(
@@ -106,13 +112,16 @@ function indent(text: string): string {
   return text.replaceAll(/^/gm, '  ');
 }
 
-/** The key of somebody whose data the purpose may use now; of those the one with the most recent word. */
-async function whoeverIsSeen({ purpose, subject }: PermissionScene, url: string): Promise<string> {
+/** The key of somebody whom the analyst sees: of those who allow the purpose now, whoever has the most rows captured since. */
+async function whoeverIsSeen({ purpose, subject, table, keyColumn, capturedAt }: PermissionScene, url: string): Promise<string> {
   return withClient(url, async (client) => {
     const { rows } = await client.query<{ key: string }>(
-      `select s.key from probity.permission_span s
-       where s.purpose = $1 and s.subject = $2 and s.open and s.allows and s.until_at > now() and probity.permission($2, s.key, $1)
-       order by s.from_at desc, s.key limit 1`,
+      `select it.key from (
+         select s.key, count(*) as n from probity.permission_span s join ${pg.escapeIdentifier(table)} r
+           on r.${pg.escapeIdentifier(keyColumn)}::text = s.key and r.${pg.escapeIdentifier(capturedAt)} >= s.from_at
+         where s.purpose = $1 and s.subject = $2 and s.open and s.allows and s.until_at > now()
+         group by s.key order by n desc, s.key limit ${CANDIDATES}) it
+       where probity.permission($2, it.key, $1) order by it.n desc, it.key limit 1`,
       [purpose, subject],
     );
     const [first] = rows;
