@@ -5,7 +5,8 @@ import { start } from '../../client/retention.ts';
 import { placeHold } from '../../database/holds.ts';
 import { temporalFiles } from '../support/temporal.ts';
 import { startWorker } from './processes.ts';
-import { certificateOf, createShop, input, withClient, withStore } from './support.ts';
+import { withClient } from '../support/worker.ts';
+import { certificateOf, createShop, input, withStore } from './support.ts';
 
 const RUN = randomBytes(6).toString('hex');
 const CANARY = `canary-${RUN}@example.test`;

@@ -5,7 +5,8 @@ import { readRun } from '../../database/runs.ts';
 import { verifyCertificate } from '../../domain/evidence/certificate.ts';
 import { startWorker } from './processes.ts';
 import { EXPIRED, left, longShop, ROWS, steps, visits } from './long.ts';
-import { certificateOf, gate, input, until, withClient, withStore, withWorker, type Shop } from './support.ts';
+import { withClient, withWorker } from '../support/worker.ts';
+import { certificateOf, gate, input, until, withStore, type Shop } from './support.ts';
 
 const stateOf = (shop: Shop, runId: string): Promise<string | undefined> =>
   withStore(shop, async (store) => (await readRun(store.db, runId))?.state);

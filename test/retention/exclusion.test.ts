@@ -3,7 +3,8 @@ import { expect, test } from 'vitest';
 import { start } from '../../client/retention.ts';
 import { EXPIRED, left, longShop, ROWS, steps } from './long.ts';
 import { startWorker } from './processes.ts';
-import { certificateOf, gate, input, until, withClient, withWorker } from './support.ts';
+import { withClient, withWorker } from '../support/worker.ts';
+import { certificateOf, gate, input, until } from './support.ts';
 
 /** In the middle of the table, between two batches. */
 const FREEZE = 'freeze after commit:2';

@@ -3,7 +3,8 @@ import { expect, test } from 'vitest';
 import { start } from '../../client/retention.ts';
 import { placeHold, releaseHold } from '../../database/holds.ts';
 import { EXPIRED, left, longShop } from './long.ts';
-import { certificateOf, createShop, gate, input, withStore, withWorker, type Shop } from './support.ts';
+import { withWorker } from '../support/worker.ts';
+import { certificateOf, createShop, gate, input, withStore, type Shop } from './support.ts';
 
 const HOLD = {
   id: 'H-1',

@@ -4,7 +4,8 @@ import { start } from '../../client/retention.ts';
 import { FAULT_POINTS } from '../../database/faults.ts';
 import { verifyCertificate } from '../../domain/evidence/certificate.ts';
 import { startWorker } from './processes.ts';
-import { certificateOf, createShop, input, withClient, type Shop } from './support.ts';
+import { withClient } from '../support/worker.ts';
+import { certificateOf, createShop, input, type Shop } from './support.ts';
 
 /** Which of the times that a point is reached is the last. `PROBITY_KILL_SEED=n` repeats a run. */
 const SEED = Number(process.env['PROBITY_KILL_SEED'] ?? randomInt(1_000));

@@ -9,7 +9,8 @@ import { readPlan } from '../../database/runs.ts';
 import { ASOF_MS, ddl, manifestTables, ZONE, type Case, type Row } from './oracle/case.ts';
 import { addInto, oracle, type DailyRow, type Expected } from './oracle/oracle.ts';
 import { randomCase } from './oracle/random.ts';
-import { createShop, withWorker, type Shop } from './support.ts';
+import { withWorker } from '../support/worker.ts';
+import { createShop, type Shop } from './support.ts';
 
 /** A case takes about a second. `PROBITY_ORACLE_CASES=500` looks longer, `PROBITY_ORACLE_SEED=n` looks again. */
 const CASES = Number(process.env['PROBITY_ORACLE_CASES'] ?? 25);

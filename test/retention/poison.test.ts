@@ -1,7 +1,8 @@
 import pg from 'pg';
 import { expect, test } from 'vitest';
 import { start } from '../../client/retention.ts';
-import { certificateOf, createShop, gate, input, until, withWorker, type Gate, type Shop } from './support.ts';
+import { withWorker } from '../support/worker.ts';
+import { certificateOf, createShop, gate, input, until, type Gate, type Shop } from './support.ts';
 
 const rule = { purposes: ['use'], retention: { keep: 'P1Y', after: 'at' } };
 /** `a` is purged before `b`; every row of both has expired. */

@@ -3,7 +3,8 @@ import { start } from '../../client/retention.ts';
 import { readCertificate } from '../../database/certificates.ts';
 import { openStore } from '../../database/store.ts';
 import { verifyCertificate } from '../../domain/evidence/certificate.ts';
-import { createShop, withWorker } from './support.ts';
+import { withWorker } from '../support/worker.ts';
+import { createShop } from './support.ts';
 
 const input = { actor: 'tester', asOf: null, only: null, dryRun: false };
 

@@ -4,7 +4,8 @@ import { cancel, pause, resume, start, workflowProgress } from '../../client/ret
 import { readRun } from '../../database/runs.ts';
 import { verifyCertificate } from '../../domain/evidence/certificate.ts';
 import { EXPIRED, left, longShop, ROWS } from './long.ts';
-import { certificateOf, gate, input, until, withStore, withWorker, type Gate, type Shop } from './support.ts';
+import { withWorker } from '../support/worker.ts';
+import { certificateOf, gate, input, until, withStore, type Gate, type Shop } from './support.ts';
 import type { Client } from '@temporalio/client';
 
 const DONE = { rows: ROWS - EXPIRED, expired: 0, gone: EXPIRED, goneTwice: 0 };

@@ -9,7 +9,8 @@ import { verifyCertificate } from '../../domain/evidence/certificate.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { temporalNamespace } from '../support/temporal.ts';
 import { EXPIRED, left, longShop, ROWS } from './long.ts';
-import { certificateOf, gate, input, until, withClient, withWorker } from './support.ts';
+import { withClient, withWorker } from '../support/worker.ts';
+import { certificateOf, gate, input, until } from './support.ts';
 
 const DONE = { rows: ROWS - EXPIRED, expired: 0, gone: EXPIRED, goneTwice: 0 };
 /** Longer than a few quick attempts: a server that is away is waited for, not given up. */

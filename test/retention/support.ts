@@ -1,9 +1,7 @@
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { generateKeyPairSync } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Context } from '@temporalio/activity';
-import { Client, Connection } from '@temporalio/client';
-import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, type WorkflowBundle } from '@temporalio/worker';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { openStore, type Store } from '../../database/store.ts';
@@ -14,11 +12,9 @@ import { parseManifestValue } from '../../manifest/load.ts';
 import type { ManifestInput } from '../../manifest/schema/root.ts';
 import type { Manifest } from '../../manifest/model.ts';
 import type { CertificateFile } from '../../domain/evidence/certificate.ts';
-import { createProbityWorker, workflowsPath } from '../../worker/worker.ts';
 import type { FaultPoint, Faults } from '../../database/faults.ts';
 import { freshDatabase, type FreshDatabase } from '../support/databases.ts';
 import { temporaryFolder } from '../support/folders.ts';
-import { temporalAddress, temporalNamespace } from '../support/temporal.ts';
 
 /** A database of one store, `shop`, made by `ddl`, with our schema and a manifest in force. */
 export interface Shop {
@@ -81,13 +77,6 @@ export async function createShop(
   };
 }
 
-const quiet = new DefaultLogger('ERROR');
-Runtime.install({ logger: new DefaultLogger('WARN', (entry) => quiet.log(entry.level, entry.message, entry.meta)) });
-
-let bundle: Promise<WorkflowBundle> | undefined;
-/** Made once for all workers of a test file. */
-export const workflowBundle = (): Promise<WorkflowBundle> => (bundle ??= bundleWorkflowCode({ workflowsPath, logger: quiet }));
-
 export const input = { actor: 'tester', asOf: null, only: null, dryRun: false } as const;
 
 /** A store on the shop's database for as long as `act` takes. */
@@ -117,51 +106,6 @@ export async function until<T>(what: string, ask: () => Promise<T | null | false
     if (answer !== null && answer !== false) return answer;
     if (Date.now() > limit) throw new Error(`waited ${limitMs} ms in vain: ${what}`);
     await sleep(50);
-  }
-}
-
-/** A client of this run's Temporal server, or of another one. */
-export async function withClient<T>(
-  act: (client: Client) => Promise<T>,
-  address = temporalAddress(),
-  namespace = temporalNamespace(),
-): Promise<T> {
-  const connection = await Connection.connect({ address });
-  try {
-    return await act(new Client({ connection, namespace }));
-  } finally {
-    await connection.close();
-  }
-}
-
-export interface WorkerOptions {
-  readonly faults?: Faults;
-  readonly address?: string;
-}
-
-/** Runs a worker in this process for as long as `act` takes, on a task queue of its own. */
-export async function withWorker<T>(
-  shop: Shop,
-  act: (client: Client, taskQueue: string) => Promise<T>,
-  options: WorkerOptions = {},
-): Promise<T> {
-  const address = options.address ?? temporalAddress();
-  const connection = await NativeConnection.connect({ address });
-  const taskQueue = `test-${randomBytes(4).toString('hex')}`;
-  const { worker, close } = await createProbityWorker({
-    manifest: shop.manifest,
-    env: shop.env,
-    connection,
-    namespace: temporalNamespace(),
-    taskQueue,
-    ...(options.faults && { faults: options.faults }),
-    worker: { workflowBundle: await workflowBundle() },
-  });
-  try {
-    return await worker.runUntil(withClient((client) => act(client, taskQueue), address));
-  } finally {
-    await close();
-    await connection.close();
   }
 }
 

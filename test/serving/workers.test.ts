@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Client, Connection } from '@temporalio/client';
 import { LOOP_FAULT_POINTS } from '../../database/faults.ts';
 import { startTemporal } from '../../scripts/services/temporal.ts';
-import { workflowBundle } from '../retention/support.ts';
+import { workflowBundle } from '../support/worker.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { temporalAddress, temporalFiles, temporalNamespace } from '../support/temporal.ts';
 import { NativeConnection } from '@temporalio/worker';
