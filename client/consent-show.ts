@@ -47,7 +47,9 @@ export async function showConsents(project: Project, { subject, key }: Resolved)
       await readFacts(home.db, subject, key),
       await readServing(home.db),
     ];
-    const rules = permissionRules(manifest);
+    // The stored manifest has lost the order in which its author wrote the purposes.
+    const order = Object.keys(project.manifest.purposes);
+    const rules = permissionRules(manifest).sort((one, other) => order.indexOf(one.purpose) - order.indexOf(other.purpose));
     const pairs = [...Map.groupBy(rules, (rule) => `${rule.purpose}\n${rule.channel}`).values()].map((group) => {
       const applied = group.find(({ regime }) => regime === '*' || regime === facts.regime);
       return {

@@ -75,7 +75,7 @@ function verdict({ fault, ...it }: VerifiedConsents, { colours }: Context): stri
     reordered: 'is not where it was written',
     surplus: 'was not there when it was sealed',
   }[fault.fault];
-  return `${colours.red('✗')} ${what}${where} ${how}\n  ${records(it.records)} before it are as they were written`;
+  return `${colours.red('✗')} ${what}${where} ${how}\n  ${records(it.records)} before it ${it.records === 1 ? 'is as it was' : 'are as they were'} written`;
 }
 
 const records = (value: number): string => `${count(value)} record${value === 1 ? '' : 's'}`;

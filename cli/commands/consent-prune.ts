@@ -28,12 +28,14 @@ export function pruneCommand(context: Context): Command {
           io.out(textTable([{ title: 'decision' }, { title: 'contents', align: 'right' }], body, io.width));
         }
         if (pruned.kept > 0) io.out(`${count(pruned.kept)} stay: without them an answer would be another one`);
-        if (!pruned.enforced) return io.out(`${count(pruned.contents)} contents are ${since}; nothing was deleted (--yes deletes)`);
+        if (!pruned.enforced) return io.out(`${contents(pruned.contents)} ${since}; nothing was deleted (--yes deletes)`);
         io.out(
-          `${colours.green('✓')} ${count(pruned.contents)} contents deleted, ${since}; ${count(pruned.links)} people of whom nothing is left`,
+          `${colours.green('✓')} ${contents(pruned.contents)} deleted, ${since}; nothing is left of ${count(pruned.links)} ${pruned.links === 1 ? 'person' : 'people'}`,
         );
         if (!pruned.linksDone)
           io.err(`${colours.yellow('!')} recorders were busy: links of people without records are left for the next time`);
       });
     });
 }
+
+const contents = (value: number): string => `${count(value)} content${value === 1 ? '' : 's'}`;

@@ -113,9 +113,9 @@ export function readChain(): ChainReader {
         last = record.recordId;
         sum.unsealed++;
       }
+      if (record.content !== null && !contentFits(record, record.content)) return fault('altered', 'content', record.recordId);
       sum.records++;
       if (record.content === null) sum.pruned++;
-      else if (!contentFits(record, record.content)) return fault('altered', 'content', record.recordId);
       return null;
     },
     end: close,

@@ -35,10 +35,10 @@ describe('record', () => {
 
   test('as JSON', async () => {
     const { out } = await consent('record --subject customer --purpose profiling --decision objected --json', '101');
-    expect(JSON.parse(out)).toMatchObject({
-      repeated: false, request: matching(/^R-/), due: matching(/^20/), segmentsLeft: [], storesThatFollow: ['crm'], durable: false,
-      effect: expect.arrayContaining<unknown>([{ purpose: 'profiling', channel: null, before: true, after: false, reason: 'objected' }]),
-    }); // prettier-ignore
+    const said = JSON.parse(out) as { effect: unknown[] };
+    expect(said).toMatchObject({ repeated: false, segmentsLeft: [], storesThatFollow: ['crm'], durable: false });
+    expect(said).toMatchObject({ request: matching(/^R-/), due: matching(/^20/) });
+    expect(said.effect).toContainEqual({ purpose: 'profiling', channel: null, before: true, after: false, reason: 'objected' });
   });
 
   test('a restriction needs no purpose', async () => {

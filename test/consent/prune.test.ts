@@ -137,7 +137,7 @@ describe('the command', () => {
     const before = await people();
 
     const dry = await shop.probity(['consent', 'prune']);
-    expect(dry).toMatchObject({ code: 0, out: containing('6 contents are out of force since before') });
+    expect(dry).toMatchObject({ code: 0, out: containing('6 contents out of force since before') });
     expect(await contents(102)).toHaveLength(4);
     expect(await shop.probity(['consent', 'prune', '--yes'])).toMatchObject({ code: 2, err: containing('observe') });
     expect(await contents(102)).toHaveLength(4);
