@@ -33,7 +33,7 @@ export function permissionReport(results: PermissionResults, command: string): s
   return [
     `Written by \`${command}\` on ${machine.date}; do not edit. ${machine.cpu}, ${machine.cores} cores, PostgreSQL ${machine.postgres}, Node ${machine.node}; load before
 it began ${load.toFixed(1)}. Medians of the runs. Callers, Postgres and what is measured share the machine. No Temporal server runs: ${number(withdrawals.outbox)} requests
-waited in the outbox at the end.`,
+waited in the outbox at the end.${load > machine.cores ? ` **The machine had other work (load ${load.toFixed(1)} on ${machine.cores} cores):** compare the ways with each other, and measure again when it is quiet.` : ''}`,
     `### Withdrawals, ${CALLERS} callers at once\n\nEach call returns when it is committed and in force: record, commitment, state, end of two memberships, request with its clock, outbox row (with the sink: also
 written there and synced). By hand it is one statement through a pool of the same size, and none of these.`,
     latencies(withdrawals.ways, true),
