@@ -105,7 +105,8 @@ async function look({ purpose, view, columns }: PermissionScene, story: Story, a
 
 function shown(value: unknown): string {
   if (value === null || value === undefined) return '';
-  return value instanceof Date ? value.toISOString().slice(0, 16).replace('T', ' ') : String(value);
+  if (value instanceof Date) return value.toISOString().slice(0, 16).replace('T', ' ');
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 function indent(text: string): string {
