@@ -85,8 +85,9 @@ export function nextWindow(now: Date, between: string, zone: string): WindowStat
   const window = parseWindow(between);
   if (window === null) throw new RangeError('not a daily window');
   const today = at(now, zone).startOf('day');
-  // Yesterday's may still be open; two days may have none, where a zone skips a day or the window's whole hour.
-  for (const days of [-1, 0, 1, 2, 3]) {
+  // Yesterday's may still be open, and where a zone skipped yesterday the one before; two days may have none, where a zone skips a day or
+  // the window's whole hour.
+  for (const days of [-2, -1, 0, 1, 2, 3]) {
     const day = today.plus({ days });
     const start = onDay(day, window.from);
     const end = onDay(window.to > window.from ? day : day.plus({ days: 1 }), window.to);

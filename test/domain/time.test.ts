@@ -139,6 +139,12 @@ describe('nextWindow', () => {
     expect(nextWindow(start, '01:00-05:00', 'Europe/Berlin')).toEqual({ open: true, changesAt: new Date('2026-10-25T04:00:00Z') });
   });
 
+  test('a window into a day that a zone skips goes on into the day after', () => {
+    const end = { open: true, changesAt: new Date('2011-12-30T14:00:00Z') };
+    expect(nextWindow(new Date('2011-12-30T09:45:00Z'), '22:00-04:00', 'Pacific/Apia')).toEqual(end);
+    expect(nextWindow(new Date('2011-12-30T10:15:00Z'), '22:00-04:00', 'Pacific/Apia')).toEqual(end);
+  });
+
   test('changes exactly at the instant that it names, and not before', () => {
     const window = fc.constantFrom('01:00-05:00', '22:00-04:00', '02:00-03:00', '00:00-02:30', '23:30-00:30', '00:00-24:00', '01:30-02:30');
     fc.assert(
