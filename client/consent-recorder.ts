@@ -13,6 +13,10 @@ export interface ConsentRecorder {
 
 /** More entries would make those in front wait longer for the commit than it saves those behind. */
 const MOST_AT_ONCE = 500;
+/** Transactions on their way at a time: while one commits, the next is prepared. More only wait for the same two or four cores. */
+const LANES = 2;
+/** Fewer are not worth a transaction of their own while others wait. */
+const LEAST_SHARE = 50;
 
 interface Waiting {
   readonly entry: ConsentEntry;
@@ -27,18 +31,28 @@ interface Waiting {
  */
 export function consentRecorder(project: Project, options: RecordOptions): ConsentRecorder {
   let waiting: Waiting[] = [];
-  let running: Promise<void> | null = null;
+  let running = 0;
+  let idle: (() => void) | null = null;
   let closed = false;
 
+  /** Half of those who wait, so that the other lane has work too. */
+  const take = (): Waiting[] => {
+    const share = Math.max(LEAST_SHARE, Math.ceil(waiting.length / LANES));
+    const batch = waiting.slice(0, Math.min(MOST_AT_ONCE, share));
+    waiting = waiting.slice(batch.length);
+    return batch;
+  };
   const run = async (): Promise<void> => {
+    running += 1;
     while (waiting.length > 0) {
       // Whoever was just answered may ask again in this turn of the loop: one of them alone would keep all others waiting for its transaction.
       await turn();
-      const batch = waiting.slice(0, MOST_AT_ONCE);
-      waiting = waiting.slice(batch.length);
-      await recordBatch(project, batch, options);
+      const batch = take();
+      if (batch.length > 0) await recordBatch(project, batch, options);
     }
-    running = null;
+    // In the same turn as the last look: an entry that comes now starts a lane of its own.
+    running -= 1;
+    if (running === 0) idle?.();
   };
 
   return {
@@ -46,12 +60,14 @@ export function consentRecorder(project: Project, options: RecordOptions): Conse
       new Promise<RecordedConsent>((done, failed) => {
         if (closed) return failed(new Error('The recorder is closed'));
         waiting.push({ entry, done, failed });
-        running ??= run();
+        if (running < LANES) void run();
       }),
-    close: async () => {
-      closed = true;
-      await running;
-    },
+    close: () =>
+      new Promise<void>((done) => {
+        closed = true;
+        if (running === 0) return done();
+        idle = done;
+      }),
   };
 }
 

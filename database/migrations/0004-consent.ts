@@ -54,9 +54,11 @@ export const statements = [
     seal_id bigint references probity.consent_seal (seal_id)
   )`,
   `create index consent_record_unsealed on probity.consent_record (record_id) where seal_id is null`,
-  `create index consent_record_seal on probity.consent_record (seal_id, record_id)`,
+  `create index consent_record_seal on probity.consent_record (seal_id, record_id) where seal_id is not null`,
   `create table probity.consent_content (
-    record_id bigint primary key references probity.consent_record (record_id),
+    -- No foreign keys on what every record inserts: records are never deleted, the function that writes writes both, and the check of a key cost
+    -- as much as the rest of the row.
+    record_id bigint primary key,
     ref uuid not null,
     salt bytea not null,
     purpose text not null,
@@ -136,7 +138,7 @@ export const statements = [
     kind text not null check (kind in ('withdrawal', 'objection', 'restriction')),
     ref uuid not null,
     purpose text not null,
-    record_id bigint not null references probity.consent_record (record_id),
+    record_id bigint not null,
     received_at timestamptz not null,
     due_at timestamptz not null,
     state text not null check (state in ('open', 'suppressed')),
@@ -156,7 +158,7 @@ export const statements = [
   // What is still to be told: a workflow to start, a replica to bring up to date. A row goes when it was done.
   `create table probity.outbox (
     outbox_id bigint generated always as identity primary key,
-    request_id text not null unique references probity.request (request_id),
+    request_id text not null unique,
     created_at timestamptz not null default now()
   )`,
   `create table probity.replica (store text primary key)`,
