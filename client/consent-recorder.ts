@@ -32,14 +32,16 @@ interface Waiting {
 export function consentRecorder(project: Project, options: RecordOptions): ConsentRecorder {
   let waiting: Waiting[] = [];
   let running = 0;
+  let underWay = 0;
   let idle: (() => void) | null = null;
   let closed = false;
 
-  /** Half of those who wait, so that the other lane has work too. */
+  /** A lane's share of all who are waiting or on their way, so that lanes stay alike and whoever was just answered goes in one batch again. */
   const take = (): Waiting[] => {
-    const share = Math.max(LEAST_SHARE, Math.ceil(waiting.length / LANES));
+    const share = Math.max(LEAST_SHARE, Math.ceil((waiting.length + underWay) / LANES));
     const batch = waiting.slice(0, Math.min(MOST_AT_ONCE, share));
     waiting = waiting.slice(batch.length);
+    underWay += batch.length;
     return batch;
   };
   const run = async (): Promise<void> => {
@@ -49,6 +51,7 @@ export function consentRecorder(project: Project, options: RecordOptions): Conse
       await turn();
       const batch = take();
       if (batch.length > 0) await recordBatch(project, batch, options);
+      underWay -= batch.length;
     }
     // In the same turn as the last look: an entry that comes now starts a lane of its own.
     running -= 1;
