@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { RecordEntry } from '../database/permission/record.ts';
 import type { Decision, Manifest } from '../manifest/model.ts';
 import { nearest } from '../manifest/nearest.ts';
-import { DECISIONS } from '../manifest/schema/consent.ts';
+import { DECISIONS, EVERY_PURPOSE, RESTRICTIONS } from '../manifest/decisions.ts';
 import { Refused } from './refused.ts';
 
 /** Who decided: a subject by its key, or by one of its identities. `device` and `email` are somebody who is not known yet. */
@@ -36,9 +36,6 @@ export type Door = (typeof DOORS)[number];
 
 /** Somebody who is not a subject of the manifest. */
 export const STRANGERS = ['device', 'email'] as const;
-/** Decisions about all purposes at once. */
-const RESTRICTIONS: readonly string[] = ['restricted', 'restriction_lifted'];
-export const ALL_PURPOSES = '*';
 
 /** A key or an address is shorter; a page of text in a wrong field is not worth a row of the ledger. Characters. */
 const LONGEST_KEY = 1_000;
@@ -86,8 +83,8 @@ export function checkEntry(
     'key' in entry ? { subject: entry.subject, key: entry.key } : { subject: entry.subject, identity: entry.identity, value: entry.value };
   const decision = known(entry.decision, DECISIONS, `${place}decision`, 'decision');
   const restriction = RESTRICTIONS.includes(decision);
-  const purpose = restriction ? ALL_PURPOSES : checkPurpose(manifest, entry.purpose ?? null, place);
-  if (restriction && ((entry.purpose ?? ALL_PURPOSES) !== ALL_PURPOSES || (entry.channel ?? null) !== null))
+  const purpose = restriction ? EVERY_PURPOSE : checkPurpose(manifest, entry.purpose ?? null, place);
+  if (restriction && ((entry.purpose ?? EVERY_PURPOSE) !== EVERY_PURPOSE || (entry.channel ?? null) !== null))
     throw new Refused(`${place}a restriction is of all purposes: leave purpose and channel out`);
   const channel = restriction ? null : checkChannel(manifest, purpose, entry.channel ?? null, place);
   const saidAt = entry.capturedAt ?? null;

@@ -3,6 +3,10 @@
  * fills every default, so nothing here is optional that a reader would have to guess.
  */
 
+import type { Decision } from './decisions.ts';
+
+export type { Decision };
+
 /** `store.schema.table`, each part as the catalog spells it. */
 export type TableId = string;
 /** `store.schema.table.column`. */
@@ -198,19 +202,6 @@ export interface Recipient {
   readonly purposes: readonly string[];
   readonly description: string | null;
 }
-
-/** What a consent record says: of a subject, or (the last two) of the organisation about an objection. */
-export type Decision =
-  | 'asked'
-  | 'pending'
-  | 'granted'
-  | 'refused'
-  | 'withdrawn'
-  | 'objected'
-  | 'restricted'
-  | 'restriction_lifted'
-  | 'objection_upheld'
-  | 'objection_rejected';
 
 /** A value of each row, or the same for all rows. */
 export type ColumnOrConstant = { readonly column: string } | { readonly constant: string };

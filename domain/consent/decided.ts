@@ -1,4 +1,5 @@
 import { DateTime } from 'luxon';
+import { DECISIONS, EVERY_PURPOSE, RESTRICTIONS } from '../../manifest/decisions.ts';
 import type { Decision, Manifest } from '../../manifest/model.ts';
 
 /** What a line or a row says, before anybody has looked at it. Null: it says nothing. */
@@ -44,20 +45,7 @@ const FUTURE_MS = 60_000;
 /** Longer than any purpose, version of a notice or reference; what is longer is a mistaken column. Characters. */
 const LONGEST = 1_000;
 
-const DECISIONS: ReadonlySet<string> = new Set<Decision>([
-  'asked',
-  'pending',
-  'granted',
-  'refused',
-  'withdrawn',
-  'objected',
-  'objection_upheld',
-  'objection_rejected',
-  'restricted',
-  'restriction_lifted',
-]);
-const OF_ALL_PURPOSES: ReadonlySet<string> = new Set<Decision>(['restricted', 'restriction_lifted']);
-const EVERY_PURPOSE = '*';
+const KNOWN: ReadonlySet<string> = new Set(DECISIONS);
 
 /**
  * Judges what a line says against the manifest. `zone` is that of times without one, `now` in milliseconds. Whatever depends on the
@@ -73,9 +61,9 @@ export function createJudge(manifest: Pick<Manifest, 'purposes'>, zone: string, 
     }
     const word = said.decision === null ? null : (decisions[said.decision] ?? said.decision);
     if (word === null) return { reason: 'decision is missing' };
-    if (!DECISIONS.has(word)) return { reason: 'decision is none that the ledger knows' };
+    if (!KNOWN.has(word)) return { reason: 'decision is none that the ledger knows' };
     const decision = word as Decision;
-    const ofAll = OF_ALL_PURPOSES.has(decision);
+    const ofAll = RESTRICTIONS.includes(decision);
     const purpose = said.purpose ?? (ofAll ? EVERY_PURPOSE : null);
     if (purpose === null) return { reason: 'purpose is missing' };
     if (ofAll !== (purpose === EVERY_PURPOSE))

@@ -1,18 +1,6 @@
 import { z } from 'zod';
+import { DECISIONS } from '../decisions.ts';
 import { name, tableId, words } from './scalars.ts';
-
-export const DECISIONS = [
-  'asked',
-  'pending',
-  'granted',
-  'refused',
-  'withdrawn',
-  'objected',
-  'objection_upheld',
-  'objection_rejected',
-  'restricted',
-  'restriction_lifted',
-] as const;
 
 const decision = z.enum(DECISIONS);
 /** A column of the table, or the same for every row. */
