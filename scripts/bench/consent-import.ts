@@ -1,5 +1,4 @@
-import { chmodSync, createReadStream, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { createReadStream, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { parseArgs } from 'node:util';
@@ -10,8 +9,7 @@ import { consentReport } from '../../client/consent-report.ts';
 import { migrateStores } from '../../client/migrate.ts';
 import { openProject } from '../../client/project.ts';
 import { apply } from '../../client/versions.ts';
-import { removePostgres, startPostgres } from '../services/postgres.ts';
-import { benchSettings } from './server.ts';
+import { createDatabase, withPostgres } from './server.ts';
 import { median } from './statistics.ts';
 
 const USAGE = `npm run bench -- consent-import [options]
@@ -48,21 +46,12 @@ export async function benchConsentImport(args: readonly string[]): Promise<void>
     },
   });
   if (values.help) return console.log(USAGE);
-  const folder = mkdtempSync(join(tmpdir(), 'probity-bench-'));
-  chmodSync(folder, 0o711);
-  const dir = join(folder, 'postgres');
-  const postgres = await startPostgres({ dir, settings: benchSettings, log: (line) => console.error(line), removeIfOrphaned: folder });
-  try {
-    const admin = new pg.Client({ connectionString: postgres.adminUrl });
-    await admin.connect();
-    await admin.query('create database bench');
-    await admin.end();
-    await measure(folder, postgres.url('bench'), Number(values.rows), Number(values.slow));
-  } finally {
-    await postgres.stop();
-    await removePostgres(dir);
-    rmSync(folder, { recursive: true, force: true });
-  }
+  await withPostgres(
+    (line) => console.error(line),
+    async (postgres, folder) => {
+      await measure(folder, await createDatabase(postgres, 'bench'), Number(values.rows), Number(values.slow));
+    },
+  );
 }
 
 async function measure(folder: string, url: string, rows: number, slow: number): Promise<void> {

@@ -1,17 +1,17 @@
 import { execFile } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { loadavg, tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import { makeStateFolder } from '../paths.ts';
-import { removePostgres, startPostgres, type PostgresService } from '../services/postgres.ts';
+import type { PostgresService } from '../services/postgres.ts';
 import { describeMachine } from './machine.ts';
 import { writeSection } from './page.ts';
 import { answers, peopleFor, replicaLag, withdrawals, type Latency, type Question, type Way } from './permission-measures.ts';
 import { permissionReport, type PermissionResults } from './permission-report.ts';
 import { permissionWorld } from './permission-world.ts';
-import { benchSettings } from './server.ts';
+import { withPostgres } from './server.ts';
 import { median } from './statistics.ts';
 
 const USAGE = `npm run bench -- permission [options]
@@ -57,11 +57,7 @@ export async function benchPermission(args: readonly string[]): Promise<void> {
   ];
   const began = Date.now();
   const log = (line: string): void => console.error(`${((Date.now() - began) / 1000).toFixed(0).padStart(5)} s  ${line}`);
-  const folder = mkdtempSync(join(tmpdir(), 'probity-bench-'));
-  chmodSync(folder, 0o711);
-  const dir = join(folder, 'postgres');
-  const postgres = await startPostgres({ dir, settings: benchSettings, log, removeIfOrphaned: folder });
-  try {
+  await withPostgres(log, async (postgres, folder) => {
     const load = loadavg()[0]!;
     const machine = await describeMachine({ adminUrl: postgres.adminUrl });
     const bench = { postgres, folder, log };
@@ -79,11 +75,7 @@ export async function benchPermission(args: readonly string[]): Promise<void> {
     console.log(`\n${section}`);
     log(`kept: ${file}`);
     if (values.write) log(`written: ${writeSection('Permission', section)}`);
-  } finally {
-    await postgres.stop();
-    await removePostgres(dir);
-    rmSync(folder, { recursive: true, force: true });
-  }
+  });
 }
 
 interface Bench {

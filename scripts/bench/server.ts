@@ -1,7 +1,8 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { startPostgres, removePostgres } from '../services/postgres.ts';
+import pg from 'pg';
+import { startPostgres, removePostgres, type PostgresService } from '../services/postgres.ts';
 import type { PostgresSettings } from '../services/postgres-settings.ts';
 import { startTemporal } from '../services/temporal.ts';
 
@@ -55,4 +56,31 @@ export async function startServices(parent: string | undefined, log: (line: stri
     await stop();
     throw error;
   }
+}
+
+/** One Postgres alone, in a temporary folder that others of ours may use too and that goes with it. */
+export async function withPostgres(
+  log: (line: string) => void,
+  act: (postgres: PostgresService, folder: string) => Promise<void>,
+): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'probity-bench-'));
+  chmodSync(folder, 0o711);
+  const dir = join(folder, 'postgres');
+  const postgres = await startPostgres({ dir, settings: benchSettings, log, removeIfOrphaned: folder });
+  try {
+    await act(postgres, folder);
+  } finally {
+    await postgres.stop();
+    await removePostgres(dir);
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** The URL of a new database on that server. */
+export async function createDatabase(postgres: PostgresService, name: string): Promise<string> {
+  const admin = new pg.Client({ connectionString: postgres.adminUrl });
+  await admin.connect();
+  await admin.query(`create database ${pg.escapeIdentifier(name)}`);
+  await admin.end();
+  return postgres.url(name);
 }

@@ -1,6 +1,3 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { readCatalog } from '../../database/catalog.ts';
@@ -10,8 +7,7 @@ import { inTransaction, openStore, type Store } from '../../database/store.ts';
 import { applyViews } from '../../database/views/apply.ts';
 import { planViews } from '../../domain/views/plan.ts';
 import { parseManifestValue } from '../../manifest/load.ts';
-import { removePostgres, startPostgres } from '../services/postgres.ts';
-import { benchSettings } from './server.ts';
+import { createDatabase, withPostgres } from './server.ts';
 import { median } from './statistics.ts';
 
 const USAGE = `npm run bench -- views [options]
@@ -48,21 +44,12 @@ export async function benchViews(args: readonly string[]): Promise<void> {
   });
   if (values.help) return console.log(USAGE);
   const options = { rows: Number(values.rows), subjects: Number(values.subjects), runs: Number(values.runs), plans: values.plans };
-  const folder = mkdtempSync(join(tmpdir(), 'probity-bench-'));
-  chmodSync(folder, 0o711);
-  const dir = join(folder, 'postgres');
-  const postgres = await startPostgres({ dir, settings: benchSettings, log: (line) => console.error(line), removeIfOrphaned: folder });
-  try {
-    const admin = new pg.Client({ connectionString: postgres.adminUrl });
-    await admin.connect();
-    await admin.query('create database bench');
-    await admin.end();
-    await measure(postgres.url('bench'), options);
-  } finally {
-    await postgres.stop();
-    await removePostgres(dir);
-    rmSync(folder, { recursive: true, force: true });
-  }
+  await withPostgres(
+    (line) => console.error(line),
+    async (postgres) => {
+      await measure(await createDatabase(postgres, 'bench'), options);
+    },
+  );
 }
 
 async function measure(url: string, options: Options): Promise<void> {
