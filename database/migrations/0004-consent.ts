@@ -80,9 +80,10 @@ export const statements = [
     basis text not null,
     expires_at timestamptz,
     manifest_hash text not null,
-    -- Of what was said, so that saying it again changes nothing.
-    fingerprint bytea not null unique
+    -- Of what was said, so that saying it again changes nothing; null: nothing says it again.
+    fingerprint bytea
   )`,
+  `create unique index consent_content_fingerprint on probity.consent_content (fingerprint) where fingerprint is not null`,
   `create index consent_content_ref on probity.consent_content (ref, purpose)`,
 
   `create function probity.refuse_change() returns trigger language plpgsql as $$
@@ -130,8 +131,9 @@ export const statements = [
     ended_at timestamptz,
     ended_because text,
     primary key (segment, subject, key, since)
-  )`,
-  `create index membership_live on probity.membership (subject, key, purpose) where ended_at is null`,
+  ) with (fillfactor = 85)`,
+  // Of all, ended or not, and with room in each page: so that an end changes a row in its place, and no index.
+  `create index membership_person on probity.membership (subject, key, purpose)`,
 
   `create table probity.request (
     request_id text primary key,

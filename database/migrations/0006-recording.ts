@@ -74,45 +74,52 @@ export const statements = [
   end
   $$`,
 
-  // Whether the ledger still allows a purpose to use a person's data on some channel now, whatever the company's tables say. Judged per regime.
-  // Its callers have set how to plan: setting it again for each person cost more than the answer.
-  `create function probity.ledger_allows(p_subject text, p_key text, p_purpose text) returns boolean
+  // Those whom the ledger no longer allows a purpose to use on any channel now, whatever the company's tables say. Judged per regime.
+  // Its callers have set how to plan.
+  `create function probity.ledger_refuses(p_targets probity.permission_target[]) returns probity.permission_target[]
     language plpgsql stable as $$
   begin
-    return not exists (
-        select from probity.permission_span s
-        where s.purpose = '*' and s.subject = p_subject and s.key = p_key and s.open)
-      and not exists (
-        select from probity.purpose_rule r where r.purpose = p_purpose group by r.regime
-        having case
-          when bool_or(r.basis in ${OPT_IN}) then not exists (
-            select from probity.permission_span s
-            where s.purpose = p_purpose and s.subject = p_subject and s.key = p_key and s.regime = r.regime
-              and s.allows and s.open and s.until_at > clock_timestamp())
-          else exists (
-            select from probity.permission_span s
-            where s.purpose = p_purpose and s.subject = p_subject and s.key = p_key and s.regime = r.regime
-              and not s.allows and s.every_channel and s.open)
-        end);
+    return array(
+      with regime as materialized (
+        select r.purpose, r.regime, bool_or(r.basis in ${OPT_IN}) as opt_in from probity.purpose_rule r
+        where r.purpose in (select it.purpose from unnest(p_targets) it) group by r.purpose, r.regime
+      )
+      select row(t.subject, t.key, t.purpose)::probity.permission_target from unnest(p_targets) t
+      where exists (
+          select from probity.permission_span s
+          where s.purpose = '*' and s.subject = t.subject and s.key = t.key and s.open)
+        or exists (
+          select from regime r where r.purpose = t.purpose and case
+            when r.opt_in then not exists (
+              select from probity.permission_span s
+              where s.purpose = t.purpose and s.subject = t.subject and s.key = t.key and s.regime = r.regime
+                and s.allows and s.open and s.until_at > clock_timestamp())
+            else exists (
+              select from probity.permission_span s
+              where s.purpose = t.purpose and s.subject = t.subject and s.key = t.key and s.regime = r.regime
+                and not s.allows and s.every_channel and s.open)
+          end));
   end
   $$`,
 
   // What follows from changed records in the same transaction: the state, the end of memberships, and word to the replicas.
   `create function probity.consents_changed(p_targets probity.permission_target[]) returns void
     language plpgsql set search_path = pg_catalog, pg_temp ${BY_INDEX} as $$
+  declare
+    v_members probity.permission_target[];
   begin
     perform probity.derive_spans(p_targets);
     -- Judged once a person and purpose, however many segments there are.
-    with place as materialized (
-      select distinct m.subject, m.key, m.purpose from unnest(p_targets) t
+    v_members := array(
+      select distinct row(m.subject, m.key, m.purpose)::probity.permission_target from unnest(p_targets) t
       cross join lateral (
         select it.subject, it.key, it.purpose from probity.membership it
-        where it.ended_at is null and it.subject = t.subject and it.key = t.key and t.purpose in (it.purpose, '*') offset 0) m
-    ), over as materialized (
-      select p.subject, p.key, p.purpose from place p where not probity.ledger_allows(p.subject, p.key, p.purpose)
-    )
-    update probity.membership m set ended_at = clock_timestamp(), ended_because = 'permission ended'
-      from over where m.ended_at is null and m.subject = over.subject and m.key = over.key and m.purpose = over.purpose;
+        where it.ended_at is null and it.subject = t.subject and it.key = t.key and t.purpose in (it.purpose, '*') offset 0) m);
+    if cardinality(v_members) > 0 then
+      update probity.membership m set ended_at = clock_timestamp(), ended_because = 'permission ended'
+        from unnest(probity.ledger_refuses(v_members)) over
+        where m.ended_at is null and m.subject = over.subject and m.key = over.key and m.purpose = over.purpose;
+    end if;
     insert into probity.replica_change (store, subject, key, purpose)
       select r.store, t.subject, t.key, t.purpose from probity.replica r cross join unnest(p_targets) t order by 1, 2, 3, 4;
   end
@@ -122,22 +129,33 @@ export const statements = [
     select case p_decision when 'withdrawn' then 'withdrawal' when 'objected' then 'objection' when 'restricted' then 'restriction' end
   $$`,
 
+  `create type probity.request_ask as (ref uuid, purpose text, kind text, record_id bigint, received_at timestamptz, subject text, key text, whole boolean)`,
+  `create type probity.opened_request as (request_id text, due_at timestamptz)`,
+
   // The requests that these records make, or repeat; null for a record that makes none. In the order of p_records.
   // Ending one channel of several asks for no clean-up; ending the last does.
-  `create function probity.open_requests(p_records bigint[]) returns text[]
+  `create function probity.open_requests(p_records bigint[]) returns probity.opened_request[]
     language plpgsql set search_path = pg_catalog, pg_temp ${BY_INDEX} as $$
+  declare
+    v_asks probity.request_ask[];
+    v_refused probity.permission_target[];
   begin
-    with wish as (
-      select distinct on (l.ref, c.purpose, c.decision) l.ref, c.purpose, c.received_at, c.record_id, probity.request_kind(c.decision) as kind
-      from unnest(p_records) it (record_id) join probity.consent_content c on c.record_id = it.record_id
+    v_asks := array(
+      select row(l.ref, c.purpose, probity.request_kind(c.decision), c.record_id, c.received_at, l.subject, l.key,
+        c.channel is null and not exists (
+          select from probity.consent_content later
+          where later.ref = c.ref and later.purpose = c.purpose and later.decision = 'granted' and later.at > c.at))::probity.request_ask
+      from unnest(p_records) with ordinality it (record_id, n)
+      left join probity.consent_content c on c.record_id = it.record_id and probity.request_kind(c.decision) is not null
       left join probity.consent_alias a on a.ref = c.ref
-      join probity.consent_link l on l.ref = coalesce(a.person, c.ref)
-      where probity.request_kind(c.decision) is not null
-        and (c.channel is null and not exists (
-            select from probity.consent_content later
-            where later.ref = c.ref and later.purpose = c.purpose and later.decision = 'granted' and later.at > c.at)
-          or not probity.ledger_allows(l.subject, l.key, c.purpose))
-      order by l.ref, c.purpose, c.decision, c.record_id
+      left join probity.consent_link l on l.ref = coalesce(a.person, c.ref)
+      order by it.n);
+    v_refused := probity.ledger_refuses(array(
+      select distinct row(w.subject, w.key, w.purpose)::probity.permission_target from unnest(v_asks) w where w.kind is not null and not w.whole));
+    with wish as (
+      select distinct on (w.ref, w.purpose, w.kind) w.ref, w.purpose, w.kind, w.record_id, w.received_at from unnest(v_asks) w
+      where w.kind is not null and (w.whole or row(w.subject, w.key, w.purpose)::probity.permission_target = any (v_refused))
+      order by w.ref, w.purpose, w.kind, w.record_id
     ), asked as (
       insert into probity.request as r (request_id, kind, ref, purpose, record_id, received_at, due_at, state)
       select 'R-' || nextval('probity.request_number'), w.kind, w.ref, w.purpose, w.record_id, since.at,
@@ -153,12 +171,22 @@ export const statements = [
     return array(
       -- Not as a join: planned while there were no requests, it would walk through all of them for each record.
       select (
-        select r.request_id from probity.request r
-        where r.ref = coalesce(a.person, c.ref) and r.purpose = c.purpose and r.kind = probity.request_kind(c.decision) and r.closed_at is null)
-      from unnest(p_records) with ordinality it (record_id, n)
-      left join probity.consent_content c on c.record_id = it.record_id and probity.request_kind(c.decision) is not null
-      left join probity.consent_alias a on a.ref = c.ref
-      order by it.n);
+        select row(r.request_id, r.due_at)::probity.opened_request from probity.request r
+        where r.ref = w.ref and r.purpose = w.purpose and r.kind = w.kind and r.closed_at is null)
+      from unnest(v_asks) with ordinality w (ref, purpose, kind, record_id, received_at, subject, key, whole, n)
+      order by w.n);
+  end
+  $$`,
+
+  // Whom each entry is about, in order; null: nobody has spoken of them yet.
+  `create function probity.consent_refs(p_entries probity.consent_entry[]) returns uuid[]
+    language plpgsql volatile as $$
+  begin
+    return array(
+      select (select l.ref from probity.consent_link l where l.subject = e.subject and l.key = e.key)
+      from unnest(p_entries) with ordinality
+        e (subject, key, purpose, channel, decision, captured_at, touchpoint, notice, language, given_by, proof, actor, door, id, n)
+      order by e.n);
   end
   $$`,
 
@@ -166,7 +194,7 @@ export const statements = [
   // The caller may be a client, an import or an application's own transaction. What holds for every entry is found once, in arrays beside
   // p_entries; what few entries need is done only where there are such.
   `create function probity.record_consents(p_entries probity.consent_entry[])
-    returns table (n bigint, record_id bigint, request_id text)
+    returns table (n bigint, record_id bigint, request_id text, due_at timestamptz)
     language plpgsql security definer set search_path = pg_catalog, pg_temp ${BY_INDEX} as $$
   #variable_conflict use_column
   declare
@@ -175,7 +203,7 @@ export const statements = [
     v_now timestamptz;
     v_records bigint[];
     v_targets probity.permission_target[];
-    v_requests text[];
+    v_requests probity.opened_request[];
   begin
     -- One set of rules judges all of it: new ones wait for us, or we for them.
     lock table probity.purpose_rule in row share mode;
@@ -188,15 +216,15 @@ export const statements = [
       raise exception 'probity: a restriction is of all purposes (*), any other decision of one' using errcode = 'PB012';
     end if;
 
-    insert into probity.consent_link (subject, key)
-      select e.subject, e.key from (select distinct it.subject, it.key from unnest(p_entries) it) e
-      where not exists (select from probity.consent_link l where l.subject = e.subject and l.key = e.key)
-      order by e.subject collate "C", e.key collate "C"
-      on conflict do nothing;
-    select array_agg(l.ref order by e.n) into v_refs
-      from (select it.subject, it.key, it.n from unnest(p_entries) with ordinality
-        it (subject, key, purpose, channel, decision, captured_at, touchpoint, notice, language, given_by, proof, actor, door, id, n)) e
-      join probity.consent_link l on l.subject = e.subject and l.key = e.key;
+    v_refs := probity.consent_refs(p_entries);
+    if array_position(v_refs, null) is not null then
+      insert into probity.consent_link (subject, key)
+        select e.subject, e.key from (select distinct it.subject, it.key from unnest(p_entries) it) e
+        where not exists (select from probity.consent_link l where l.subject = e.subject and l.key = e.key)
+        order by e.subject collate "C", e.key collate "C"
+        on conflict do nothing;
+      v_refs := probity.consent_refs(p_entries);
+    end if;
     v_several := probity.lock_consents(v_refs);
     -- After the locks: records of one person are received in the order in which they commit.
     v_now := clock_timestamp();
@@ -221,8 +249,7 @@ export const statements = [
           from generate_subscripts(rule.ends, 1) it) end as expires_at,
         sha256(convert_to(case
           when e.id is not null then jsonb_build_array(e.subject, e.key, e.id)::text
-          when e.captured_at is null then gen_random_uuid()::text
-          else jsonb_build_array(e.subject, e.key, e.purpose, e.channel, e.decision, probity.iso(e.captured_at), e.touchpoint, e.notice, e.language,
+          when e.captured_at is not null then jsonb_build_array(e.subject, e.key, e.purpose, e.channel, e.decision, probity.iso(e.captured_at), e.touchpoint, e.notice, e.language,
             coalesce(e.given_by, 'self'), e.proof)::text end, 'UTF8')) as fingerprint
       from rows from (unnest(p_entries), unnest(v_refs)) with ordinality e
         (subject, key, purpose, channel, decision, captured_at, touchpoint, notice, language, given_by, proof, actor, door, id, ref, n)
@@ -230,7 +257,7 @@ export const statements = [
     ), fresh as materialized (
       select e.*, case when e.first and not exists (select from probity.consent_content c where c.fingerprint = e.fingerprint)
         then nextval('probity.consent_record_number') end as record_id
-      from (select entry.*, row_number() over (partition by entry.fingerprint order by entry.n) = 1 as first from entry) e order by e.n
+      from (select entry.*, entry.fingerprint is null or row_number() over (partition by entry.fingerprint order by entry.n) = 1 as first from entry) e order by e.n
     ), content as (
       insert into probity.consent_content
       select record_id, ref, uuid_send(gen_random_uuid()), purpose, channel, decision, least(captured_at, v_now), captured_at, v_now, touchpoint, notice,
@@ -271,7 +298,8 @@ export const statements = [
     end if;
 
     return query
-      select it.n, it.record_id, it.request_id from rows from (unnest(v_records), unnest(v_requests)) with ordinality it (record_id, request_id, n)
+      select it.n, it.record_id, it.request_id, it.due_at
+      from rows from (unnest(v_records), unnest(v_requests)) with ordinality it (record_id, request_id, due_at, n)
       order by it.n;
   end
   $$`,

@@ -38,8 +38,8 @@ export const LINKED_ELSEWHERE = 'PB013';
 export async function recordEntries(home: Store, entries: readonly RecordEntry[]): Promise<RecordedEntry[]> {
   if (entries.length === 0) return [];
   return inTransaction(home, { settings: { synchronous_commit: 'on' } }, async (trx) => {
-    const { rows } = await sql<Omit<RecordedEntry, 'dueAt'>>`
-      select it.record_id as "recordId", it.request_id as "requestId"
+    const { rows } = await sql<RecordedEntry>`
+      select it.record_id as "recordId", it.request_id as "requestId", it.due_at as "dueAt"
       from probity.record_consents((
         select array_agg(row(e.subject, e.key, e.purpose, e.channel, e.decision, e.captured_at, e.touchpoint, e.notice, e.language, e.given_by,
           e.proof, e.actor, e.door, e.id)::probity.consent_entry order by e.n)
@@ -50,13 +50,7 @@ export async function recordEntries(home: Store, entries: readonly RecordEntry[]
       order by it.n`.execute(trx);
     // An entry that got no answer was not recorded: the transaction must not commit.
     if (rows.length !== entries.length) throw new Error('the ledger answered for another number of entries');
-    const requests = rows.flatMap(({ requestId }) => requestId ?? []);
-    if (requests.length === 0) return rows.map((row) => ({ ...row, dueAt: null }));
-    // A statement of its own: the one before does not see what it has written.
-    const { rows: due } = await sql<{ requestId: string; dueAt: Date }>`
-      select request_id as "requestId", due_at as "dueAt" from probity.request where request_id = any (${requests}::text[])`.execute(trx);
-    const dueBy = new Map(due.map(({ requestId, dueAt }) => [requestId, dueAt]));
-    return rows.map((row) => ({ ...row, dueAt: dueBy.get(row.requestId ?? '') ?? null }));
+    return rows;
   });
 }
 
