@@ -7,6 +7,8 @@ import type { Manifest } from '../manifest/model.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { guarded, refusal } from './failures.ts';
 
+export type { Analysed } from '../database/permission/analyse.ts';
+
 /** One call works this long at most, so that histories show progress and a cancellation is felt. Milliseconds. */
 const CALL_BUDGET_MS = 30_000;
 
@@ -47,7 +49,7 @@ export function consentActivities(dependencies: ActivityDependencies): ConsentAc
         const found = named(manifest, source);
         const context = Context.current();
         const until = dependencies.now() + CALL_BUDGET_MS;
-        return syncTable({
+        const synced = await syncTable({
           ...found,
           home,
           store: dependencies.store(manifest, storeOf(found.source.table)),
@@ -57,6 +59,9 @@ export function consentActivities(dependencies: ActivityDependencies): ConsentAc
           stop: () => context.cancellationSignal.aborted || dependencies.now() >= until,
           beat: () => context.heartbeat(),
         });
+        if (synced.analysed === 'refused' || synced.analysed === 'later')
+          dependencies.log('the ledger has grown, but its tables could not be analysed', { source, analysed: synced.analysed });
+        return synced;
       }),
   };
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { readCatalog } from '../database/catalog.ts';
 import { StoreError } from '../database/errors.ts';
+import { analyseLedger, type Analysed } from '../database/permission/analyse.ts';
 import { findByIdentity } from '../database/permission/identities.ts';
 import { importEntries } from '../database/permission/import.ts';
 import { UNKNOWN_PURPOSE, type RecordEntry } from '../database/permission/record.ts';
@@ -15,6 +16,8 @@ import { readLines, type Line, type LineFormat } from './consent-lines.ts';
 import { requireHome } from './migrate.ts';
 import type { Project } from './project.ts';
 import { Refused } from './refused.ts';
+
+export type { Analysed } from '../database/permission/analyse.ts';
 
 export interface ImportOptions {
   readonly input: Readable;
@@ -54,6 +57,8 @@ export interface ImportSummary {
   readonly reasons: Readonly<Record<string, number>>;
   readonly requests: number;
   readonly seconds: number;
+  /** Whether the database's planner has been told of what is new. */
+  readonly analysed: Analysed;
 }
 
 /** A withdrawal of somebody whose lines are being recorded waits for one batch: some tenths of a second. */
@@ -147,7 +152,8 @@ export async function importConsents(project: Project, options: ImportOptions): 
     options.input.destroy();
   }
   if (failure !== null) throw (failure as { readonly error: unknown }).error;
-  return { ...tally, reasons: Object.fromEntries([...reasons].sort()), seconds: (performance.now() - started) / 1_000 };
+  const analysed = options.dryRun ? 'not needed' : await analyseLedger(project.home, tally);
+  return { ...tally, reasons: Object.fromEntries([...reasons].sort()), seconds: (performance.now() - started) / 1_000, analysed };
 }
 
 /** How the file says who decided. */

@@ -1,5 +1,5 @@
 import { ActivityFailure, isCancellation, proxyActivities, workflowInfo } from '@temporalio/workflow';
-import type { ConsentActivities } from '../activities/consents.ts';
+import type { Analysed, ConsentActivities } from '../activities/consents.ts';
 import type { ConsentsInput, ConsentsResult, SyncedSource } from './consents.types.ts';
 
 /** Every activity beats once a second; a worker that has not for this long is replaced. */
@@ -21,6 +21,7 @@ export async function consents(input: ConsentsInput): Promise<ConsentsResult> {
 
 async function synced(source: string, runId: string, full: boolean): Promise<SyncedSource> {
   const sum = { read: 0, recorded: 0, known: 0, rejected: 0 };
+  let analysed: Analysed = 'not needed';
   try {
     for (let done = false; !done;) {
       const step = await syncConsents({ runId, source, full });
@@ -28,11 +29,11 @@ async function synced(source: string, runId: string, full: boolean): Promise<Syn
       sum.recorded += step.recorded;
       sum.known += step.known;
       sum.rejected += step.rejected;
-      done = step.done;
+      ({ done, analysed } = step);
     }
-    return { source, ...sum, failure: null };
+    return { source, ...sum, analysed, failure: null };
   } catch (error) {
     if (isCancellation(error) || !(error instanceof ActivityFailure)) throw error;
-    return { source, ...sum, failure: error.cause?.message ?? 'It could not be read' };
+    return { source, ...sum, analysed, failure: error.cause?.message ?? 'It could not be read' };
   }
 }

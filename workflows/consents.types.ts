@@ -1,3 +1,5 @@
+import type { Analysed } from '../activities/consents.ts';
+
 export interface ConsentsInput {
   /** One table of consent by name; null: all. */
   readonly only: string | null;
@@ -16,6 +18,8 @@ export interface SyncedSource {
   readonly recorded: number;
   readonly known: number;
   readonly rejected: number;
+  /** Whether the database's planner has been told of what is new. */
+  readonly analysed: Analysed;
   /** Why it could not be read to its end; null: it was. */
   readonly failure: string | null;
 }

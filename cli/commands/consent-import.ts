@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { importConsents, zoneOf, type ImportSummary } from '../../client/consent-import.ts';
 import { Refused } from '../../client/refused.ts';
 import { durability } from '../../client/serving.ts';
+import { tellAnalysed } from '../analysed.ts';
 import type { Context } from '../context.ts';
 import { tellDurability } from '../durability.ts';
 import { EXIT } from '../exit.ts';
@@ -82,6 +83,7 @@ ${examples(
           if (summary.rejected > MOST_SHOWN) io.err(`… and ${count(summary.rejected - MOST_SHOWN)} more`);
           if (json) io.out(JSON.stringify(summary, null, 2));
           else io.out(summaryText(summary, options, context));
+          tellAnalysed(summary.analysed, context);
           if (summary.rejected > 0) context.exit(EXIT.findings);
           if (summary.recorded > 0) tellDurability(await durability(project), context);
         } finally {

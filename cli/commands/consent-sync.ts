@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { startSync, syncStatus, type ConsentsResult, type SyncState } from '../../client/consents.ts';
 import { requireManifest } from '../../client/manifest.ts';
 import { titles } from '../../client/tables.ts';
+import { tellAnalysed } from '../analysed.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { examples } from '../help.ts';
@@ -39,6 +40,7 @@ export function syncCommand(context: Context): Command {
           return io.out(json ? JSON.stringify({ run: runId }) : `${runId} is started; how far it is: probity consent sync --status`);
         const ended = await result();
         io.out(json ? JSON.stringify({ run: runId, ...ended }, null, 2) : endedText(ended, context));
+        for (const analysed of new Set(ended.sources.map((it) => it.analysed))) tellAnalysed(analysed, context);
         if (ended.outcome !== 'complete' || ended.sources.some(({ rejected }) => rejected > 0)) context.exit(EXIT.findings);
       });
     });

@@ -25,14 +25,14 @@ export interface SyncState extends SyncCounts {
   readonly running: boolean;
 }
 
-/** Begins a reading, or goes on with the one of this run: then `cursor` is how far it came. */
+/** Begins a reading, or goes on with the one of this run: then `cursor` is how far it came, and the counts are of that. */
 export async function beginSync(
   home: Store,
   source: string,
   runId: string,
-): Promise<{ readonly position: string | null; readonly cursor: string | null }> {
+): Promise<Pick<SyncCounts, 'recorded' | 'known'> & { readonly position: string | null; readonly cursor: string | null }> {
   return translating(home, async () => {
-    const { rows } = await sql<{ position: string | null; cursor: string | null }>`
+    const { rows } = await sql<{ position: string | null; cursor: string | null; recorded: number; known: number }>`
       insert into probity.consent_sync as s (source, run_id) values (${source}, ${runId})
       on conflict (source) do update set run_id = ${runId},
         cursor = case when s.run_id = ${runId} then s.cursor end,
@@ -41,7 +41,7 @@ export async function beginSync(
         known = case when s.run_id = ${runId} then s.known else 0 end,
         rejected = case when s.run_id = ${runId} then s.rejected else 0 end,
         reasons = case when s.run_id = ${runId} then s.reasons else '{}' end
-      returning position, cursor`.execute(home.db);
+      returning position, cursor, recorded, known`.execute(home.db);
     return rows[0]!;
   });
 }

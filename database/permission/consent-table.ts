@@ -7,6 +7,7 @@ import type { ColumnOrConstant, Manifest } from '../../manifest/model.ts';
 import { readCatalog } from '../catalog.ts';
 import { ident, tableRef } from '../identifiers.ts';
 import { inTransaction, type Store } from '../store.ts';
+import { analyseLedger, type Analysed } from './analyse.ts';
 import { importEntries } from './import.ts';
 import type { RecordEntry } from './record.ts';
 import { beginSync, endSync, keepSync, type SyncCounts } from './consent-sync.ts';
@@ -26,6 +27,8 @@ export interface TableSync extends NamedSource {
 export interface TableSynced extends SyncCounts {
   /** False: stopped before the end; the next call goes on from there. */
   readonly done: boolean;
+  /** Whether the planner has been told of what is new; only at the end of a reading. */
+  readonly analysed: Analysed;
 }
 
 /** A batch is one transaction of the home store: a withdrawal that comes meanwhile waits for at most one. */
@@ -87,8 +90,10 @@ export async function syncTable(task: TableSync): Promise<TableSynced> {
       if (task.stop() && last !== null && rows[0]?.changed !== last) return false;
     }
   });
-  if (done) await endSync(home, name, source.changedAt === null ? null : passed(last, started.position, task.manifest.timezone));
-  return { ...counts, done };
+  if (!done) return { ...counts, done, analysed: 'not needed' };
+  const analysed = await analyseLedger(home, { recorded: started.recorded + counts.recorded, known: started.known + counts.known });
+  await endSync(home, name, source.changedAt === null ? null : passed(last, started.position, task.manifest.timezone));
+  return { ...counts, done, analysed };
 }
 
 /** Times as text that says which they are, whatever the server's settings. */

@@ -39,11 +39,7 @@ export async function permissionTour(
   folder: string,
 ): Promise<void> {
   const { purpose } = scene;
-  await story.step('Take in what people have said', async () => {
-    await scene.takeIn(story, env, url, folder);
-    // The server would do so by itself within minutes; until then it plans as if the ledger were empty.
-    await withClient(url, (client) => client.query('analyze'));
-  });
+  await story.step('Take in what people have said', () => scene.takeIn(story, env, url, folder));
   const analyst = await makeReader(url, scene.reader);
   await story.step(`Make the views: only what ${purpose} covers, of those who allow it`, () => story.probity(env, ['views', 'apply']));
   await story.step(`An analyst's eyes: ${scene.reader} sees for_${purpose} and nothing else`, async () => {

@@ -50,7 +50,8 @@ export interface ConsentShop {
   readonly env: Readonly<Record<string, string>>;
   readonly pool: pg.Pool;
   readonly query: <T extends pg.QueryResultRow>(text: string, values?: readonly unknown[]) => Promise<T[]>;
-  readonly run: (args: readonly string[], input?: Buffer | string) => Promise<Ran>;
+  /** `more` goes over the shop's own environment. */
+  readonly run: (args: readonly string[], input?: Buffer | string, more?: Readonly<Record<string, string>>) => Promise<Ran>;
   readonly file: (name: string, content: Buffer | string) => string;
   readonly close: () => Promise<void>;
 }
@@ -72,10 +73,10 @@ export async function consentShop(adminUrl?: string): Promise<ConsentShop> {
     TEMPORAL_ADDRESS: temporalAddress(),
     TEMPORAL_NAMESPACE: temporalNamespace(),
   };
-  const run = async (args: readonly string[], input: Buffer | string = ''): Promise<Ran> => {
+  const run = async (args: readonly string[], input: Buffer | string = '', more: Readonly<Record<string, string>> = {}): Promise<Ran> => {
     const said = { out: '', err: '' };
     const io: Io = {
-      env,
+      env: { ...env, ...more },
       out: (text) => void (said.out += `${text}\n`),
       err: (text) => void (said.err += `${text}\n`),
       stream: new PassThrough(),
