@@ -15,6 +15,14 @@ export interface RemainingPurpose {
   readonly article: string;
 }
 
+/** What a request ends for a person, and what goes on. */
+export interface ErasureScope {
+  /** The purposes that the request ends; null: all that do not go on, and data that serves no purpose at all. */
+  readonly ended: readonly string[] | null;
+  /** By name. */
+  readonly remaining: readonly RemainingPurpose[];
+}
+
 /** How a store carries out an erasure for subjects of one kind for whom the same purposes go on. Says nothing of who they are. */
 export interface StoreErasure {
   readonly store: string;
@@ -37,7 +45,7 @@ export interface ErasureProblem {
 export interface TableErasure {
   /** `schema.table` */
   readonly table: string;
-  /** A row belongs to a person when one of them leads there; shortest first, never empty. */
+  /** A row belongs to a person when one of them leads there; shortest first. Empty only for a table that names people nowhere but inside JSON. */
   readonly ways: readonly ErasureWay[];
   /** What happens to a row of the person that no hold, floor or other person's share protects. */
   readonly rows: 'delete' | 'mask' | 'keep';
@@ -45,9 +53,9 @@ export interface TableErasure {
   readonly masks: readonly string[];
   /** Also masked in a row that would be deleted but stays since other rows reference it. */
   readonly masksWhenPinned: readonly string[];
-  /** Parts of JSON columns that are the person's, in rows that stay. */
-  readonly json: readonly { readonly column: string; readonly path: string; readonly onErase: 'remove' | 'null' }[];
-  /** Who keeps what stays, for the plan and the certificate; empty when `rows` is `delete`. */
+  /** Parts of JSON columns that are the person's, in rows that stay, whoever's rows they are. */
+  readonly json: readonly PersonalPart[];
+  /** Who keeps what stays, for the plan and the certificate; empty when `rows` is `delete`, or when the request is not about the table. */
   readonly keptBy: readonly RemainingPurpose[];
   /** Rows younger than it stay, restricted, until their day. */
   readonly floor: Floor | null;
@@ -66,8 +74,28 @@ export interface ErasureWay {
   readonly identity: string;
   /** The columns and the identity have types that only their text compares. */
   readonly asText: boolean;
+  /**
+   * A row that names somebody itself is not also of whoever its references lead to (a gift sent to a friend's address). So the way counts
+   * only for rows where, for each of these, at least one of the columns is null: of the table itself (hop 0) or of a table on the way.
+   */
+  readonly unnamed: readonly { readonly hop: number; readonly columns: readonly string[] }[];
+  /** The way goes through what people share: it counts only where nobody else owns that row. Null for the shared table itself, see `TableErasure.shared`. */
+  readonly shared: { readonly hop: number; readonly owners: Edge } | null;
 }
 
+/** A path in a JSON column at which a person's identity may stand. */
+export interface PersonalPart {
+  readonly column: string;
+  readonly path: string;
+  /** What stands there: `key`, or one of the subject's identities. Only where it equals the person's is anything removed. */
+  readonly identity: string;
+  readonly onErase: 'remove' | 'null';
+}
+
+/**
+ * Where the referencing table comes later in the order than the referenced one, a cycle is opened here: the edge is always nullable, deferrable or
+ * without a constraint.
+ */
 export interface IncomingEdge {
   readonly edge: Edge;
   /**
