@@ -59,7 +59,7 @@ export async function servingStatus(project: Project): Promise<ServingStatus> {
     }
   }
   const { rows: queues } = await sql<{ outbox: number; requests: number }>`
-    select (select count(*) from probity.outbox) as outbox, (select count(*) from probity.request where state = 'open') as requests`.execute(
+    select (select count(*) from probity.outbox) as outbox, (select count(*) from probity.request where state = 'open' and record_id is not null) as requests`.execute(
     home.db,
   );
   const behind = stores.some(({ sinkOldestMs }) => sinkOldestMs > BEHIND_MS);

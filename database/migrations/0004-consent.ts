@@ -135,21 +135,40 @@ export const statements = [
   // Of all, ended or not, and with room in each page: so that an end changes a row in its place, and no index.
   `create index membership_person on probity.membership (subject, key, purpose)`,
 
+  // One table for all rights. Says nothing of who asked but its `ref`; free text stands in tables from which rows can be deleted (0011).
+  // What a withdrawal inserts is what it knows; the rest is null until somebody has done it.
   `create table probity.request (
     request_id text primary key,
-    kind text not null check (kind in ('withdrawal', 'objection', 'restriction')),
+    kind text not null check (kind in ('withdrawal', 'objection', 'restriction', 'erasure', 'access', 'portability', 'rectification')),
     ref uuid not null,
-    purpose text not null,
-    record_id bigint not null,
+    -- '*': every one. Null: none in particular.
+    purpose text,
+    -- What was recorded in the ledger; null for what is not recorded there.
+    record_id bigint,
     received_at timestamptz not null,
+    -- Worked by: never after the last legal day, which rolls past weekends and holidays.
     due_at timestamptz not null,
-    state text not null check (state in ('open', 'suppressed')),
+    state text not null check (state in ('received', 'verifying', 'open', 'suppressed', 'planned', 'approved', 'running', 'closed', 'refused',
+      'cancelled')),
     -- Repeats that came while it was open.
     repeats integer not null default 0,
-    closed_at timestamptz
+    closed_at timestamptz,
+    grounds text[],
+    -- Under which the subject may live; null: not yet looked up.
+    regimes text[],
+    -- When the subject was told that it takes longer.
+    extended_at timestamptz,
+    -- Doubt about who asks: since when it is open, and how long the others took.
+    paused_at timestamptz,
+    paused_ms bigint,
+    verified_at timestamptz,
+    verified_by text,
+    refused_by text,
+    check (record_id is not null or kind not in ('withdrawal', 'objection', 'restriction')),
+    check ((closed_at is not null) = (state in ('closed', 'refused', 'cancelled')))
   )`,
   `create sequence probity.request_number start 1001`,
-  `create unique index request_open on probity.request (ref, purpose, kind) where closed_at is null`,
+  `create unique index request_open on probity.request (ref, purpose, kind) nulls not distinct where closed_at is null`,
   `create table probity.request_suppression (
     request_id text not null references probity.request (request_id),
     store text not null,

@@ -155,7 +155,7 @@ export const statements = [
         join probity.consent_link l on l.subject = t.subject and l.key = t.key
         left join probity.consent_alias a on a.ref = l.ref
       ) person
-      join probity.request r on r.ref = person.ref and r.closed_at is null and r.state = 'open'
+      join probity.request r on r.ref = person.ref and r.closed_at is null and r.state = 'open' and r.record_id is not null
       where not exists (
           select from probity.consent_link l
           join probity.replica_change c on c.store = p_store and c.subject = l.subject and c.key = l.key where l.ref = r.ref)

@@ -33,7 +33,7 @@ export async function dispatchOutbox(
 export async function forgottenRequests(home: Store, after: string, limit: number): Promise<string[]> {
   const { rows } = await sql<{ request: string }>`
     select r.request_id as request from probity.request r
-    where r.state = 'open' and r.closed_at is null and r.request_id > ${after} and r.received_at < clock_timestamp() - ${FORGOTTEN}::interval
+    where r.state = 'open' and r.record_id is not null and r.closed_at is null and r.request_id > ${after} and r.received_at < clock_timestamp() - ${FORGOTTEN}::interval
       and not exists (select from probity.outbox o where o.request_id = r.request_id)
     order by r.request_id limit ${limit}`.execute(home.db);
   return rows.map(({ request }) => request);
