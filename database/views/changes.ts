@@ -3,6 +3,7 @@ import { sql, type Kysely, type RawBuilder } from 'kysely';
 import type { PurposeViews, StoreViews } from '../../domain/views/model.ts';
 import { ident, tableRef } from '../identifiers.ts';
 import { CHANNELS_VIEW, channelsViewQuery, tableViewQuery } from './definition.ts';
+import { keptChanges } from './kept.ts';
 import { neededColumns } from './needs.ts';
 import { MARK, OWNER, type SchemaState, type ViewState } from './state.ts';
 
@@ -14,17 +15,20 @@ export interface ViewChange {
 }
 
 /** Objects that the views read and that are the same in every store. */
-const OWN_TABLES = ['probity.permission_span', 'probity.pseudonym_key'];
+const OWN_TABLES = ['probity.permission_span', 'probity.pseudonym', 'probity.pseudonym_key'];
 
 /** What makes the store's views those that are planned, in order; empty when they are. `readers`: roles that may be granted anything. */
 export function viewChanges(db: Kysely<unknown>, planned: StoreViews, state: ViewState, readers: ReadonlySet<string>): ViewChange[] {
   const known = new Map(state.schemas.map((schema) => [schema.name, schema]));
   const gone = state.schemas.filter((schema) => schema.ours && !planned.purposes.some((it) => it.schema === schema.name));
+  const kept = keptChanges(planned, state);
   return [
+    ...kept.before,
     ...(planned.purposes.length > 0 ? ownerRole(state) : []),
     ...ownerGrants(planned, state),
     ...gone.map(dropSchema),
     ...planned.purposes.flatMap((purpose) => ofPurpose(db, purpose, known.get(purpose.schema), readers)),
+    ...kept.after,
   ];
 }
 
@@ -38,7 +42,7 @@ export function dropChanges(state: ViewState): ViewChange[] {
     what: `execute on probity.serving_open() from ${role}`,
     statements: [sql`revoke execute on function probity.serving_open() from ${ident(role)}`],
   }));
-  return [...ours.map(dropSchema), ...asking, ...ownerGrants(nothing, state)];
+  return [...ours.map(dropSchema), ...asking, ...ownerGrants(nothing, state), ...keptChanges(nothing, state).after];
 }
 
 function ownerRole({ owner }: ViewState): ViewChange[] {

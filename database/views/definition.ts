@@ -1,8 +1,9 @@
 import { sql, type RawBuilder } from 'kysely';
-import type { KeyDomain, PurposeViews, SubjectEnd, TableView, ViewColumn } from '../../domain/views/model.ts';
+import type { ChannelEnd, KeyDomain, PurposeViews, TableView, ViewColumn } from '../../domain/views/model.ts';
 import { ident, tableRef } from '../identifiers.ts';
 import { permittedNow } from './permitted.ts';
 import { and } from './spans.ts';
+import { keptJoins, type Kept } from './kept.ts';
 import { keyText, leadsToSomebody, ROW, shownRows } from './way.ts';
 
 /** Bytes of a pseudonym: two people share one with a chance of 2^-64 only among 2^32. */
@@ -11,9 +12,22 @@ export const CHANNELS_VIEW = 'permitted_channels';
 
 /** The query of a view. It holds no secret: everybody may read a view's definition. */
 export function tableViewQuery(of: PurposeViews, view: TableView): RawBuilder<unknown> {
-  const columns = view.columns.map((column) => sql`${columnSql(of, column)} as ${ident(column.name)}`);
+  const columns = view.columns.map((column, index) => sql`${columnSql(of, column, index)} as ${ident(column.name)}`);
   const conditions = [sql<boolean>`(select probity.serving_open())`, ...shownRows(of, view.ways, view.withoutSubject)];
-  return sql`select ${sql.join(columns)} from ${tableRef(view.table)} as ${ident(ROW)} where ${sql.join(conditions, sql` and `)}`;
+  const from = sql`${tableRef(view.table)} as ${ident(ROW)}${keptJoins(of.purpose, keptIn(view))}`;
+  return sql`select ${sql.join(columns)} from ${from} where ${sql.join(conditions, sql` and `)}`;
+}
+
+function keptAlias(index: number): string {
+  return `p${index}`;
+}
+
+function keptIn({ columns }: TableView): Kept[] {
+  return columns.flatMap((column, index) =>
+    column.kind === 'pseudonym' && column.kept !== null
+      ? [{ alias: keptAlias(index), column: ident(ROW, column.name), key: column.kept }]
+      : [],
+  );
 }
 
 /** Whom the purpose may address on which channel, a row for each pair. */
@@ -21,13 +35,18 @@ export function channelsViewQuery(of: PurposeViews): RawBuilder<unknown> {
   const channels = [...new Set(of.rules.map((rule) => rule.channel))];
   const parts = of.channels.map(
     (end) => sql`select ${channelsPseudonym(of, end)} as pseudonym, q.channel
-    from ${tableRef(end.table)} as ${ident(ROW)} cross join (values ${sql.join(channels.map((channel) => sql`(${sql.lit(channel)}::text)`))}) as q (channel)
+    from ${tableRef(end.table)} as ${ident(ROW)}${keptJoins(of.purpose, keptAt(end))} cross join (values ${sql.join(channels.map((channel) => sql`(${sql.lit(channel)}::text)`))}) as q (channel)
     where (select probity.serving_open()) and ${channelAllows(of, end, channels)}`,
   );
   return sql.join(parts, sql` union all `);
 }
 
-function channelAllows(of: PurposeViews, end: SubjectEnd, channels: readonly string[]): RawBuilder<boolean> {
+function keptAt({ kept, columns }: ChannelEnd): Kept[] {
+  const [name] = columns;
+  return kept === null || name === undefined ? [] : [{ alias: keptAlias(0), column: ident(ROW, name), key: kept }];
+}
+
+function channelAllows(of: PurposeViews, end: ChannelEnd, channels: readonly string[]): RawBuilder<boolean> {
   if (end.judged.by !== 'facts') return sql<boolean>`false`;
   const judged = { ...of, facts: end.judged.facts, row: ROW, subject: end.subject, key: keyText(ROW, end.columns) };
   const cases = channels.map((channel) => sql`when ${sql.lit(channel)} then ${and(permittedNow(judged, channel))}`);
@@ -35,15 +54,18 @@ function channelAllows(of: PurposeViews, end: SubjectEnd, channels: readonly str
 }
 
 /** As the views show the key; of several columns, one after the other. */
-function channelsPseudonym(of: PurposeViews, end: SubjectEnd): RawBuilder<unknown> {
+function channelsPseudonym(of: PurposeViews, end: ChannelEnd): RawBuilder<unknown> {
+  const [kept] = keptAt(end);
+  if (kept !== undefined) return ident(kept.alias, 'pseudonym');
   const parts = end.columns.map((column, index) => hashed(of.purpose, end.domains[index] ?? '', ident(ROW, column)));
   return parts.length === 1 ? parts[0]! : sql`concat_ws(':', ${sql.join(parts)})`;
 }
 
-function columnSql(of: PurposeViews, column: ViewColumn): RawBuilder<unknown> {
+function columnSql(of: PurposeViews, column: ViewColumn, index: number): RawBuilder<unknown> {
   const value = ident(ROW, column.name);
   if (column.kind === 'plain') return value;
   if (column.kind === 'json') return jsonWithout(value, column.type, column.without);
+  if (column.kept !== null) return ident(keptAlias(index), 'pseudonym');
   const shown = pseudonym(of.purpose, column.domains, value);
   return column.shownIf === null ? shown : sql`case when ${leadsToSomebody(of, column.shownIf)} then ${shown} end`;
 }

@@ -1,5 +1,6 @@
 import { sql, type Kysely } from 'kysely';
 import { SCHEMA_PREFIX } from '../../domain/views/plan.ts';
+import { readKept } from './kept.ts';
 
 /** Owns every view; can neither log in nor pass row-level security. One of this name in a cluster, since roles are the cluster's. */
 export const OWNER = 'probity_views';
@@ -14,6 +15,8 @@ export interface ViewState {
   readonly readable: ReadonlyMap<string, ReadonlySet<string>>;
   /** Schemas that the owner of the views was given a look into. */
   readonly usable: ReadonlySet<string>;
+  /** Whose pseudonyms are kept. */
+  readonly kept: readonly { readonly purpose: string; readonly subject: string; readonly domain: string }[];
 }
 
 export interface SchemaState {
@@ -114,5 +117,6 @@ export async function readViewState(db: Kysely<unknown>): Promise<ViewState> {
       [...Map.groupBy(readable.rows, (row) => row.relation)].map(([table, rows]) => [table, new Set(rows.map((row) => row.column))]),
     ),
     usable: new Set(usable.rows.map((row) => row.name)),
+    kept: await readKept(db),
   };
 }

@@ -72,7 +72,13 @@ function subjectColumns({ ways }: ColumnsOf): ReadonlySet<string> {
 }
 
 function pseudonym({ live, store, hops, manifest }: ColumnsOf, name: string): ViewColumn {
-  return { kind: 'pseudonym', name, domains: keyDomains(`${live.schema}.${live.name}`, name, store, hops, manifest), shownIf: null };
+  return {
+    kind: 'pseudonym',
+    name,
+    domains: keyDomains(`${live.schema}.${live.name}`, name, store, hops, manifest),
+    shownIf: null,
+    kept: null,
+  };
 }
 
 /** `$.contact.email` and `$.items[0]."zip code"` as their parts; null for anything that matches more than one place. */

@@ -27,7 +27,25 @@ export interface PurposeViews {
   readonly rules: readonly PermissionRule[];
   readonly views: readonly TableView[];
   /** Who may be addressed where: one a subject whose table the store holds. Only for a purpose with channels. */
-  readonly channels: readonly SubjectEnd[];
+  readonly channels: readonly ChannelEnd[];
+  /** Whose pseudonyms the store keeps for this purpose. */
+  readonly kept: readonly KeptKind[];
+}
+
+export interface ChannelEnd extends SubjectEnd {
+  readonly kept: KeptKey | null;
+}
+
+/** Pseudonyms of a subject's keys, all of one domain. */
+export interface KeptKind {
+  readonly subject: string;
+  readonly domain: string;
+}
+
+/** A column that finds its pseudonym among the kept ones of a subject. */
+export interface KeptKey {
+  readonly subject: string;
+  readonly type: 'integer' | 'uuid' | 'text';
 }
 
 export interface TableView {
@@ -42,9 +60,19 @@ export interface TableView {
 
 export type ViewColumn =
   | { readonly kind: 'plain'; readonly name: string }
-  /** A key as a keyed hash that no other purpose shares. `shownIf`: null instead where that person's permission is missing. */
-  | { readonly kind: 'pseudonym'; readonly name: string; readonly domains: readonly KeyDomain[]; readonly shownIf: Way | null }
+  | PseudonymColumn
   | { readonly kind: 'json'; readonly name: string; readonly type: 'json' | 'jsonb'; readonly without: readonly (readonly string[])[] };
+
+/** A key as a keyed hash that no other purpose shares. */
+export interface PseudonymColumn {
+  readonly kind: 'pseudonym';
+  readonly name: string;
+  readonly domains: readonly KeyDomain[];
+  /** Null is shown instead where that person's permission is missing. */
+  readonly shownIf: Way | null;
+  /** Null: computed. */
+  readonly kept: KeptKey | null;
+}
 
 /** Keys of one domain name the same things, so they get the same pseudonym: the id of the column that all of them reference. */
 export interface KeyDomain {

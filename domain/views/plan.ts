@@ -6,7 +6,8 @@ import { permissionRules } from '../permission/rules.ts';
 import type { PermissionRule } from '../permission/types.ts';
 import { captureOn, factsOf } from './capture.ts';
 import { viewColumns } from './columns.ts';
-import type { PurposeViews, Step, StoreViews, SubjectEnd, TableView, ViewColumn, ViewFinding, Way } from './model.ts';
+import { KeptPseudonyms } from './kept.ts';
+import type { ChannelEnd, KeptKind, PurposeViews, Step, StoreViews, SubjectEnd, TableView, ViewColumn, ViewFinding, Way } from './model.ts';
 import { keyDomains } from './pseudonyms.ts';
 import { hops, waysToSubjects, type RawEnd, type RawWay } from './ways.ts';
 
@@ -28,7 +29,8 @@ export function planViews(manifest: Manifest, catalog: Catalog): StoreViews {
     const views = planner.views();
     findings.push(...planner.findings);
     if (views.length === 0) return [];
-    return [{ purpose, schema: `${SCHEMA_PREFIX}${purpose}`, readers, rules: planner.rules, views, channels: planner.channels(views) }];
+    const channels = planner.channels(views);
+    return [{ purpose, schema: `${SCHEMA_PREFIX}${purpose}`, readers, rules: planner.rules, views, channels, kept: planner.kept }];
   });
   return { store: catalog.store, purposes, findings };
 }
@@ -41,6 +43,7 @@ class PurposePlanner {
   readonly #catalog: Catalog;
   readonly #hops: readonly Step[];
   readonly #optIn: boolean;
+  readonly #kept: KeptPseudonyms;
 
   constructor(purpose: string, rules: readonly PermissionRule[], manifest: Manifest, catalog: Catalog, all: readonly Step[]) {
     this.#purpose = purpose;
@@ -49,6 +52,12 @@ class PurposePlanner {
     this.#catalog = catalog;
     this.#hops = all;
     this.#optIn = rules.some((rule) => isOptIn(rule.basis));
+    this.#kept = new KeptPseudonyms(rules, catalog);
+  }
+
+  /** Of what was planned until now. */
+  get kept(): readonly KeptKind[] {
+    return this.#kept.kinds;
   }
 
   views(): TableView[] {
@@ -59,13 +68,13 @@ class PurposePlanner {
   }
 
   /** Subjects that the views are about, as far as this store holds their table: of them the ledger knows channels. */
-  channels(views: readonly TableView[]): SubjectEnd[] {
+  channels(views: readonly TableView[]): ChannelEnd[] {
     const shown = new Set(views.flatMap((view) => view.ways.map((way) => way.end.subject)));
     if (this.rules.every((rule) => rule.channel === '')) return [];
-    return Object.entries(this.#manifest.subjects).flatMap(([subject, { table, key }]): SubjectEnd[] => {
+    return Object.entries(this.#manifest.subjects).flatMap(([subject, { table, key }]): ChannelEnd[] => {
       if (!shown.has(subject) || storeOf(table) !== this.#catalog.store || this.#catalog.tables[inStore(table)] === undefined) return [];
       const end = this.#end({ subject, table: inStore(table), columns: key, identity: 'key', asText: false });
-      return end.judged.by === 'facts' ? [end] : [];
+      return end.judged.by === 'facts' ? [{ ...end, kept: this.#kept.key(end, end.domains[0] ?? '') }] : [];
     });
   }
 
@@ -100,7 +109,7 @@ class PurposePlanner {
       const message = 'row-level security hides rows that no policy opens to probity_views';
       this.#find('row_security', id, message, `create policy probity_views on ${table} for select to probity_views using (true)`);
     }
-    const shown = columns.map((column) => this.#guarded(column, table, id));
+    const shown = columns.map((column) => this.#looked(this.#guarded(column, table, id), planned));
     return [{ name: live.name, table, columns: shown, ways: planned, withoutSubject: !this.#optIn }];
   }
 
@@ -177,6 +186,13 @@ class PurposePlanner {
         capture: this.#optIn ? captureOn({ ...raw, steps: [] }, table, this.#catalog, this.#manifest) : null,
       },
     };
+  }
+
+  /** The pseudonym of whom the row itself names, in whichever column, is looked up where it is kept. */
+  #looked(column: ViewColumn, ways: readonly Way[]): ViewColumn {
+    if (column.kind !== 'pseudonym' || column.shownIf !== null || column.domains.length !== 1) return column;
+    const end = ways.find((way) => way.steps.length === 0 && way.end.columns.join() === column.name)?.end;
+    return end === undefined ? column : { ...column, kept: this.#kept.key(end, column.domains[0]?.domain ?? '') };
   }
 
   #find(code: ViewFinding['code'], about: string, message: string, fix: string | null): void {

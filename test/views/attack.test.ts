@@ -62,6 +62,12 @@ describe.each([
     await ask('select path from for_personalization.page_view where leak(customer_id) order by leak(path)');
     expect(notices.length).toBeGreaterThan(0);
     expect(notices.filter((notice) => notice.includes(HIDDEN))).toEqual([]);
+    // Pseudonyms are kept of more people than are shown: 4 agreed, and is withdrawn.
+    await shop.record({ key: '4' }, { key: '4', decision: 'withdrawn', captured_at: '2025-01-02T00:00:00Z' });
+    notices.length = 0;
+    await ask('select count(*) from for_personalization.customer where leak(customer_id)');
+    await ask('select count(*) from for_personalization.permitted_channels where leak(pseudonym)');
+    expect(new Set(notices).size).toBe(3);
   });
 
   test('may not call a function leakproof', async () => {
@@ -92,6 +98,8 @@ describe.each([
     'page_view_2025',
     'probity.permission_span',
     'probity.pseudonym_key',
+    'probity.pseudonym',
+    'probity.pseudonym_kind',
     'probity.serving',
     'probity.consent_content',
   ])('cannot read %s', async (table) => {
