@@ -1,6 +1,6 @@
 import { inStore, storeOf } from '../../manifest/ids.ts';
 import { KEY, type Path } from '../../manifest/problem.ts';
-import type { Edge } from '../retention/graph.ts';
+import { canDetach } from '../retention/cycles.ts';
 import { isDeclared, listed, liveTable, rootOf, tableName, type StoreCheck } from './context.ts';
 import { deletions, type Deletion } from './deletion.ts';
 
@@ -11,13 +11,6 @@ export function checkChildren(check: StoreCheck): void {
     undeclared(check, deletion);
     outside(check, deletion);
   }
-}
-
-/** Where a column of the edge is NOT NULL it stays; a reference is gone when one of its columns is NULL, with MATCH FULL when all are. */
-export function canDetach(check: StoreCheck, edge: Edge): boolean {
-  const columns = check.catalog.tables[edge.from]?.columns.filter((it) => edge.columns.includes(it.name) && it.generated === null) ?? [];
-  const open = columns.filter((it) => it.nullable).length;
-  return edge.foreignKey?.match === 'full' ? open === edge.columns.length : open > 0;
 }
 
 function named(check: StoreCheck, { table, edges }: Deletion): void {
@@ -31,7 +24,7 @@ function named(check: StoreCheck, { table, edges }: Deletion): void {
     }
     if (action !== 'detach') continue;
     for (const { edge } of pointing) {
-      if (!canDetach(check, edge)) {
+      if (!canDetach(check.catalog, edge)) {
         check.add('P121', path, `\`${edge.from}\` (${edge.columns.join(', ')}) cannot become NULL`, 'write `delete` or `keep`');
       }
     }

@@ -1,0 +1,220 @@
+import { storeOf } from '../../manifest/ids.ts';
+import type { Manifest } from '../../manifest/model.ts';
+import type { Catalog, CatalogTable } from '../catalog.ts';
+import { canDetach, cycleFix, cycleText, rigidCycles } from '../retention/cycles.ts';
+import type { Edge } from '../retention/graph.ts';
+import { judgeTable, personalParts, unclassifiedColumns } from './columns.ts';
+import { crossReferences, erasureGraph, inOrder, KEY_IDENTITY, endsOf, type ErasureGraph } from './graph.ts';
+import type { ErasureProblem, ErasureScope, ErasureWay, IncomingEdge, SharedRows, StoreErasure, TableErasure } from './model.ts';
+import { executionOrder, type Before } from './order.ts';
+import { erasureWays } from './ways.ts';
+
+/**
+ * How one store carries out an erasure for subjects of a kind for whom the same purposes remain. Equal inputs give an equal plan, in whatever
+ * order their keys stand. `before`: the manifest that was in force when the request came, for a later one cannot rescue data.
+ */
+export function planErasure(
+  subject: string,
+  scope: ErasureScope,
+  catalog: Catalog,
+  manifest: Manifest,
+  before: Manifest = manifest,
+): StoreErasure {
+  return new ErasurePlanner(erasureGraph(subject, catalog, manifest), scope, before).plan();
+}
+
+class ErasurePlanner {
+  readonly #graph: ErasureGraph;
+  readonly #scope: ErasureScope;
+  readonly #before: Manifest;
+  readonly #problems: ErasureProblem[] = [];
+
+  constructor(graph: ErasureGraph, scope: ErasureScope, before: Manifest) {
+    this.#graph = graph;
+    this.#scope = scope;
+    this.#before = before;
+  }
+
+  plan(): StoreErasure {
+    const { catalog, subject, edges } = this.#graph;
+    const { ways, tooFar } = erasureWays(this.#graph);
+    for (const table of tooFar) if (this.#isPlanned(table)) this.#tooFar(table);
+    const tables = Object.keys(catalog.tables)
+      .sort()
+      .flatMap((table) => this.#table(table, ways.get(table) ?? []));
+    const along = tables.flatMap((it) => this.#along(it));
+    const names = tables.map(({ table }) => table);
+    const structural = edges.filter((edge) => !this.#isByIdentity(edge));
+    const order = executionOrder(catalog, names, structural, along);
+    this.#cycles(tables);
+    this.#lost(tables, order, along);
+    return {
+      store: catalog.store,
+      subject,
+      remaining: this.#scope.remaining,
+      tables: order.map((name) => tables.find(({ table }) => table === name)!),
+      problems: inOrder(this.#problems),
+    };
+  }
+
+  #table(table: string, ways: readonly ErasureWay[]): TableErasure[] {
+    const { catalog, manifest } = this.#graph;
+    const id = `${catalog.store}.${table}`;
+    const live = catalog.tables[table];
+    const declared = manifest.tables[id];
+    if (live === undefined || !isPhysical(live) || live.partitionOf !== null || id in manifest.ignored) return [];
+    if (declared === undefined) {
+      if (ways.length > 0)
+        this.#problem(
+          'unclassified',
+          table,
+          `holds data about people and is not declared: add it under \`tables\`, or under \`ignore\` with a reason`,
+        );
+      return [];
+    }
+    this.#polymorphic(table);
+    if (ways.length === 0 && personalParts(this.#graph, live, declared).length === 0) return [];
+    const judged = judgeTable(this.#graph, table, declared, this.#before.tables[id], this.#scope);
+    const nobody = ways.length === 0;
+    if (nobody && judged.json.length === 0) return [];
+    const planned: TableErasure = {
+      table,
+      ways,
+      ...judged,
+      // Rows that name people only inside JSON are nobody's: the names go, and the rows stay.
+      ...(nobody ? { rows: 'keep' as const, masks: [], masksWhenPinned: [] } : {}),
+      floor: declared.floor,
+      incoming: judged.rows === 'delete' && !nobody ? this.#incoming(table) : [],
+      shared: this.#shared(table),
+    };
+    if (planned.rows !== 'delete' && !nobody) this.#unclassified(table, unclassifiedColumns(live, declared));
+    this.#writable(planned, live);
+    return [planned];
+  }
+
+  #isPlanned(table: string): boolean {
+    const live = this.#graph.catalog.tables[table];
+    return (
+      live !== undefined &&
+      isPhysical(live) &&
+      live.partitionOf === null &&
+      `${this.#graph.catalog.store}.${table}` in this.#graph.manifest.tables
+    );
+  }
+
+  /** What points at rows that go. A reference without a constraint stops nothing: it is cut where it can be, and otherwise points nowhere. */
+  #incoming(table: string): IncomingEdge[] {
+    const { catalog, edges } = this.#graph;
+    return edges
+      .filter((edge) => edge.to === table && !this.#isByIdentity(edge))
+      .flatMap((edge): IncomingEdge[] => {
+        const detaches = this.#isPlanned(edge.from) && canDetach(catalog, edge);
+        if (detaches) return [{ edge, otherwise: 'detach' }];
+        return edge.foreignKey?.enforced === true ? [{ edge, otherwise: 'pin' }] : [];
+      });
+  }
+
+  /** An address that two tables hold is no reference between their rows, unless a constraint makes it one. */
+  #isByIdentity(edge: Edge): boolean {
+    return edge.foreignKey === null && endsOf(this.#graph, edge).some(({ identity }) => identity !== KEY_IDENTITY);
+  }
+
+  #shared(table: string): SharedRows | null {
+    const [found] = this.#graph.shared.filter(({ owners }) => owners.to === table);
+    return found === undefined ? null : { owners: found.owners, onErase: found.rule.onErase, lastOwner: found.rule.lastOwner };
+  }
+
+  /** The tables that must not go before a table's rows were found. What is shared goes with its owners, in whichever order. */
+  #along({ table, ways, shared }: TableErasure): Before[] {
+    return ways
+      .flatMap(({ steps }) => steps.map(({ to }): Before => ({ from: table, to })))
+      .filter(({ to }) => shared === null || to !== shared.owners.from);
+  }
+
+  #cycles(tables: readonly TableErasure[]): void {
+    const { catalog, edges } = this.#graph;
+    const deleted = new Set(tables.filter(({ rows }) => rows === 'delete').map(({ table }) => table));
+    for (const cycle of rigidCycles(catalog, edges, deleted)) {
+      this.#problem('cycle', cycle.edge.from, `cannot be erased, since foreign keys go round (${cycleText(cycle)}): ${cycleFix(cycle)}`);
+    }
+  }
+
+  #lost(tables: readonly TableErasure[], order: readonly string[], along: readonly Before[]): void {
+    const changed = new Set(tables.filter(({ rows }) => rows !== 'keep').map(({ table }) => table));
+    const said = new Set<string>();
+    for (const { from, to } of along) {
+      if (order.indexOf(from) < order.indexOf(to) || !changed.has(to) || said.has(from)) continue;
+      said.add(from);
+      const fix = `add a reference from \`${from}\` to ${this.#graph.subject} under \`references\``;
+      this.#problem('not_reached', from, `is found through \`${to}\`, whose rows go first because of a foreign key: ${fix}`);
+    }
+  }
+
+  #tooFar(table: string): void {
+    const fix = `add a reference from \`${table}\` to ${this.#graph.subject} under \`references\``;
+    this.#problem('not_reached', table, `leads to ${this.#graph.subject} in more hops, or in more ways, than are followed: ${fix}`);
+  }
+
+  #polymorphic(table: string): void {
+    for (const { column, identity, polymorphic } of crossReferences(this.#graph, table)) {
+      if (!this.#isElsewhere() || (!polymorphic && identity !== null)) continue;
+      const fix = 'refer by a column of its own to the key, of one column, or to an identity';
+      this.#problem(
+        'not_reached',
+        table,
+        `refers by \`${column}\` to ${this.#graph.subject} in another store in a way that is not followed: ${fix}`,
+      );
+    }
+  }
+
+  #isElsewhere(): boolean {
+    const { manifest, subject, catalog } = this.#graph;
+    const declared = manifest.subjects[subject];
+    return declared !== undefined && storeOf(declared.table) !== catalog.store;
+  }
+
+  #unclassified(table: string, columns: readonly string[]): void {
+    if (columns.length === 0) return;
+    this.#problem('unclassified', table, `has columns that nobody classified (${columns.join(', ')}): add them under \`columns\``);
+  }
+
+  /** What stands in the way of a table's part of the plan: privileges, row security, rules, and kinds that are never written. */
+  #writable({ table, rows, masks, json, incoming }: TableErasure, live: CatalogTable): void {
+    const { catalog } = this.#graph;
+    const deletes = rows === 'delete';
+    const updates = masks.length > 0 || json.length > 0;
+    if (deletes || updates) {
+      if (live.refused !== null) this.#problem('cannot_write', table, `is not changed: ${live.refused}`);
+      for (const rule of live.rules)
+        this.#problem('cannot_write', table, `has the rewrite rule \`${rule}\`, which may change what a DELETE or UPDATE does: drop it`);
+    }
+    if (live.rowSecurity.filtersUs)
+      this.#problem('cannot_write', table, `hides rows by row security from role \`${catalog.role.name}\`: let it bypass row security`);
+    const needs = [
+      ...(live.privileges.select ? [] : ['select']),
+      ...(deletes && !live.privileges.delete ? ['delete'] : []),
+      // A row that another one needs stays, masked.
+      ...((updates || deletes) && !live.privileges.update ? ['update'] : []),
+    ];
+    if (needs.length > 0)
+      this.#problem('cannot_write', table, `needs privileges that role \`${catalog.role.name}\` lacks: grant ${needs.join(', ')}`);
+    for (const { edge, otherwise } of incoming) {
+      if (otherwise === 'detach' && catalog.tables[edge.from]?.privileges.update === false)
+        this.#problem(
+          'cannot_write',
+          edge.from,
+          `references rows that go, and role \`${catalog.role.name}\` may not cut that: grant update`,
+        );
+    }
+  }
+
+  #problem(code: ErasureProblem['code'], table: string, what: string): void {
+    const id = `${this.#graph.catalog.store}.${table}`;
+    const found: ErasureProblem = { code, table: id, message: `\`${id}\` ${what}` };
+    if (!this.#problems.some((it) => it.code === code && it.message === found.message)) this.#problems.push(found);
+  }
+}
+
+function isPhysical(live: CatalogTable): boolean {
+  return live.kind === 'table' || live.kind === 'partitioned';
+}

@@ -1,0 +1,69 @@
+import { columnParts } from '../../manifest/ids.ts';
+import type { Manifest, TableDeclaration } from '../../manifest/model.ts';
+import type { CatalogColumn, CatalogTable } from '../catalog.ts';
+import { referenceTarget } from '../retention/graph.ts';
+import type { ErasureGraph } from './graph.ts';
+
+const KEY_CATEGORY = 'key';
+
+/** Columns that can be masked without losing whose a row is, what it belongs to, and when the rest of it goes. */
+export function maskableColumns(graph: ErasureGraph, table: string, live: CatalogTable, declared: TableDeclaration): string[] {
+  const id = `${graph.catalog.store}.${table}`;
+  const kept = new Set([
+    ...(live.primaryKey ?? []),
+    ...(live.partitioning?.columns ?? []),
+    ...referenceColumns(graph, table),
+    ...timeColumns(graph.manifest, id, declared),
+  ]);
+  const isKept = ({ name, identity }: CatalogColumn): boolean => {
+    const said = declared.columns?.[name];
+    // An identity column cannot be updated. A declared key that says who somebody is, such as a number printed on a letter, can.
+    return identity || kept.has(name) || (said?.category === KEY_CATEGORY && !said.identifying);
+  };
+  // A generated column follows the columns that it is made from.
+  return live.columns.filter((column) => column.generated === null && !isKept(column)).map(({ name }) => name);
+}
+
+/** Times that rules count from: without them a contract would seem to go on, and what stays would stay for ever. */
+function timeColumns(manifest: Manifest, id: string, { retention, floor, capturedAt }: TableDeclaration): string[] {
+  const after = Object.values(manifest.tables).flatMap((it) =>
+    it.retention && 'lastOf' in it.retention.after ? [it.retention.after.lastOf] : [],
+  );
+  const ends = Object.values(manifest.purposes).flatMap((it) => (it.ends === null ? [] : [it.ends]));
+  const elsewhere = [...after, ...ends].map(columnParts).filter((it) => it.table === id);
+  const own = [retention && 'column' in retention.after ? retention.after.column : null, floor?.after ?? null, capturedAt];
+  return [...elsewhere.map((it) => it.column), ...own.filter((it) => it !== null)];
+}
+
+/**
+ * Both sides of foreign keys and of references, and the subject's key. Addresses by which the manifest finds people are no keys: they go.
+ */
+function referenceColumns({ edges, manifest, catalog }: ErasureGraph, table: string): string[] {
+  const id = `${catalog.store}.${table}`;
+  const constrained = edges
+    .filter((edge) => edge.foreignKey !== null)
+    .flatMap((edge) => [...(edge.from === table ? edge.columns : []), ...(edge.to === table ? edge.toColumns : [])]);
+  const subjects = Object.values(manifest.subjects).filter((it) => it.table === id);
+  return [...constrained, ...subjects.flatMap((it) => it.key), ...declaredKeys(manifest, id)];
+}
+
+/** Columns that references of the manifest leave from, with their conditions, and arrive at. */
+function declaredKeys(manifest: Manifest, id: string): string[] {
+  return manifest.references.flatMap(({ from, when, to }) => {
+    const source = columnParts(from);
+    const target = referenceTarget(to, manifest);
+    if (target === null || isAddress(manifest, `${target.store}.${target.table}`, target.columns)) return [];
+    return [
+      ...(source.table === id ? [source.column, ...Object.keys(when)] : []),
+      ...(`${target.store}.${target.table}` === id ? target.columns : []),
+    ];
+  });
+}
+
+/** An identity of some subject that is not its key, too. */
+function isAddress(manifest: Manifest, table: string, columns: readonly string[]): boolean {
+  return Object.values(manifest.subjects).some(
+    ({ table: own, key, identities }) =>
+      own === table && columns.length === 1 && key.join() !== columns.join() && Object.values(identities).includes(columns[0]!),
+  );
+}
