@@ -1,5 +1,5 @@
 import { createInterface } from 'node:readline/promises';
-import type { Readable } from 'node:stream';
+import { Writable, type Readable } from 'node:stream';
 import type { ReadStream } from 'node:tty';
 
 /** Where a command reads and writes. Nothing in the command touches the process itself. */
@@ -21,6 +21,8 @@ export interface Io {
   readonly bytes?: () => Readable;
   /** Asks a person at a terminal for a line; null or absent where nobody sits there. */
   readonly prompt?: ((question: string) => Promise<string>) | null;
+  /** The same for what must not be seen; null or absent where nobody sits there. */
+  readonly secret?: ((question: string) => Promise<string>) | null;
 }
 
 /** The process's own streams. Colours only on a terminal, and not where NO_COLOR is set. */
@@ -38,6 +40,7 @@ export function processIo(): Io {
     input: () => readAll(process.stdin),
     bytes: () => process.stdin,
     prompt: process.stdin.isTTY === true ? ask : null,
+    secret: process.stdin.isTTY === true ? askUnseen : null,
   };
 }
 
@@ -48,6 +51,19 @@ async function ask(question: string): Promise<string> {
     return await lines.question(question);
   } finally {
     lines.close();
+  }
+}
+
+/** `readline` edits the line and writes what is typed; here to nowhere. */
+async function askUnseen(question: string): Promise<string> {
+  process.stderr.write(question);
+  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const lines = createInterface({ input: process.stdin, output: nowhere, terminal: true, historySize: 0 });
+  try {
+    return await lines.question('');
+  } finally {
+    lines.close();
+    process.stderr.write('\n');
   }
 }
 

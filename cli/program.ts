@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import type { Context } from './context.ts';
+import { actorCommand } from './commands/actor.ts';
 import { applyCommand } from './commands/apply.ts';
 import { checkCommand } from './commands/check.ts';
 import { consentCommand } from './commands/consent.ts';
@@ -21,8 +22,8 @@ import { workerCommand } from './commands/worker.ts';
 
 const EXIT_CODES = `
 Exit codes: 0 done, 1 findings or partly failed, 2 wrong usage or manifest, 3 waiting for a person, 4 a service is out of reach.
-Environment: PROBITY_MANIFEST, PROBITY_ACTOR, PROBITY_TASK_QUEUE, PROBITY_SIGNING_KEY_FILE, TEMPORAL_ADDRESS and Temporal's other
-settings, and the variables that the manifest names. NO_COLOR turns colours off, PROBITY_DEBUG=1 shows where an error came from.`;
+Environment: PROBITY_MANIFEST, PROBITY_ACTOR, PROBITY_ACTOR_TOKEN, PROBITY_TASK_QUEUE, PROBITY_SIGNING_KEY_FILE, PROBITY_MASTER_KEY_FILE,
+TEMPORAL_ADDRESS and Temporal's other settings, and the variables that the manifest names. NO_COLOR turns colours off, PROBITY_DEBUG=1 shows where an error came from.`;
 
 /** The whole command line. It writes through the context and throws instead of ending the process. */
 export function createProgram(context: Context): Command {
@@ -50,6 +51,7 @@ const COMMANDS = [
   holdCommand,
   consentCommand,
   requestCommand,
+  actorCommand,
   restoreCommand,
   servingCommand,
   schedulesCommand,

@@ -7,6 +7,8 @@ import {
 } from '@temporalio/client';
 import { describe, StoreError } from '../database/errors.ts';
 import { SinkRefused, SinkUnreadable, SinkUnwritable } from '../database/serving/lines.ts';
+import { VaultRefused } from '../domain/requests/vault.ts';
+import { MasterKeyMissing } from './master-key.ts';
 import { NotMigrated, Refused } from './refused.ts';
 import { ManifestRefused } from './manifest.ts';
 import { MissingSecret } from '../manifest/secrets.ts';
@@ -28,6 +30,7 @@ export function failureOf(error: unknown): Failure {
   if (error instanceof Refused || error instanceof ManifestRefused || error instanceof SigningKeyMissing || error instanceof NotMigrated) {
     return { kind: 'refused', message: error.message };
   }
+  if (error instanceof VaultRefused || error instanceof MasterKeyMissing) return { kind: 'refused', message: error.message };
   if (error instanceof SinkRefused) return { kind: 'refused', message: error.message };
   if (error instanceof SinkUnreadable || error instanceof SinkUnwritable) return { kind: 'failed', message: error.message };
   if (error instanceof MissingSecret) return { kind: 'refused', message: `T${error.message.slice(1)}` };

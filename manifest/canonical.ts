@@ -83,6 +83,7 @@ export function toCanonical(parsed: ParsedManifest): Manifest {
       between: purge.between ?? null,
       approval: purge.approval,
     },
+    requests: { approval: { roles: parsed.requests.approval.roles, fourEyes: parsed.requests.approval.four_eyes } },
     schedules: mapValues(parsed.schedules, (it) => ({
       cron: it.cron,
       jitter: it.jitter === undefined ? null : toIsoDuration(it.jitter),

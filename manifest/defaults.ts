@@ -21,6 +21,8 @@ export const DEFAULTS = {
   /** Below this every hiccup closes the views; above it "at once" is no longer true. */
   leastLeaseMs: 1_000,
   mostLeaseMs: 3_600_000,
+  /** Whoever signs off for the data protection officer; one is enough, since nobody can approve what they opened. */
+  approvalRoles: ['approver'],
   own: { consent_proof: 'P3Y', requests: 'P3Y', runs: 'P2Y', tombstones: 'P2Y', complaint_window: 'P6M' },
 } as const;
 

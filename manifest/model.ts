@@ -36,6 +36,7 @@ export interface Manifest {
   readonly sink: Sink | null;
   readonly replicas: Replicas;
   readonly purge: PurgePolicy;
+  readonly requests: RequestPolicy;
   readonly schedules: Readonly<Record<string, ScheduleDeclaration>>;
 }
 
@@ -251,6 +252,15 @@ export interface PurgePolicy {
   readonly between: string | null;
   /** `never`, `always`, or only when a plan would change more than `over` rows. */
   readonly approval: 'never' | 'always' | { readonly over: number };
+}
+
+export interface RequestPolicy {
+  readonly approval: {
+    /** An actor with one of these roles may approve a plan, or reject it. */
+    readonly roles: readonly string[];
+    /** Two actors must approve. */
+    readonly fourEyes: boolean;
+  };
 }
 
 export interface ScheduleDeclaration {

@@ -5,7 +5,7 @@ import { sql } from 'kysely';
 export const statements = [
   // By which references are hashed: without it, whoever knows the form of a reference could try them all.
   `create table probity.request_secret (
-    only boolean primary key default true check (only),
+    only_one boolean primary key default true check (only_one),
     secret bytea not null default uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()),
     check (length(secret) = 32)
   )`,

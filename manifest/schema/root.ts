@@ -115,6 +115,22 @@ const lease = shortDuration.refine(
   `must be from ${DEFAULTS.leastLeaseMs / 1000}s to ${DEFAULTS.mostLeaseMs / 3_600_000}h`,
 );
 
+/** As `domain/requests/actor.ts` allows them. */
+const role = words.regex(/^[a-z][a-z0-9_]{0,39}$/, 'must be small letters, digits and underscores');
+
+const requests = z.strictObject({
+  approval: z
+    .strictObject({
+      roles: z
+        .array(role)
+        .min(1)
+        .default([...DEFAULTS.approvalRoles])
+        .meta({ description: 'Roles of actors, any of which may approve a plan or reject it' }),
+      four_eyes: z.boolean().default(false).meta({ description: 'Two actors must approve' }),
+    })
+    .prefault({}),
+});
+
 const regime = words.meta({ description: 'gdpr, ccpa, …' });
 
 /** The manifest as a user spells it. Strict: an unknown key is an error, since a misspelt promise would not be kept. */
@@ -147,6 +163,7 @@ export const manifestSchema = z.strictObject({
     })
     .prefault({}),
   purge: purge.prefault({}),
+  requests: requests.prefault({}),
   schedules: z.record(name, schedule).default({}),
 });
 

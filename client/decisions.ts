@@ -1,0 +1,107 @@
+import { createPublicKey } from 'node:crypto';
+import { bindPlan, insertDecision, lockRequest, readApproval, readDecisions } from '../database/requests/decisions.ts';
+import { translating } from '../database/errors.ts';
+import { currentManifest } from '../database/runs.ts';
+import { inTransaction } from '../database/store.ts';
+import { hasOpened, mayDecide, type Approval, type ApprovalPolicy, type Decision, type DecisionKind } from '../domain/requests/decision.ts';
+import { approvalPolicy } from '../domain/requests/policy.ts';
+import { actorOf } from './actors.ts';
+import { requireHome } from './migrate.ts';
+import type { Project } from './project.ts';
+import { Refused } from './refused.ts';
+import { readSigningKey } from './signing.ts';
+
+export { verifyDecision } from '../domain/requests/decision.ts';
+export type { Approval, Decision } from '../domain/requests/decision.ts';
+
+export interface DecisionOrder {
+  readonly requestId: string;
+  /** Of the plan that was shown. */
+  readonly planHash: string;
+  readonly decision: DecisionKind;
+  /** A code such as `plan_too_wide`: needed to reject and to dismiss. */
+  readonly reason?: string;
+  /** What is dismissed: `store.schema.table` or `store.schema.table.column`. */
+  readonly about?: string;
+}
+
+export interface RecordedDecision {
+  readonly decision: Decision;
+  /** Of the plan, with this decision. */
+  readonly approval: Approval;
+}
+
+/** A code and names only: a free text would bring people's data into what is signed and kept. */
+const REASON = /^[a-z][a-z0-9_]{0,59}$/;
+const ABOUT = /^[^\s.]+(\.[^\s.]+){2,3}$/;
+
+/**
+ * Records what an actor decides about the plan that a request has now, signed by the service. The same again returns the same. Who may decide,
+ * and how many must approve, says `requests.approval` of the manifest in force. Throws `Refused` for another plan, an actor who may not or who
+ * has opened the request, a closed request, and an approval of what was rejected; `SigningKeyMissing` without the service's key.
+ */
+export async function recordDecision(project: Project, order: DecisionOrder, token: string): Promise<RecordedDecision> {
+  const { requestId, planHash, decision, reason = null, about = null } = order;
+  checkOrder(order);
+  const key = readSigningKey(project.env);
+  await requireHome(project);
+  const policy = await policyInForce(project);
+  return inTransaction(project.home, { settings: { synchronous_commit: 'on' } }, async (trx) => {
+    const actor = await actorOf(trx, token);
+    if (!mayDecide(actor.roles, policy))
+      throw new Refused(`${actor.name} may not decide on plans: that needs the role ${policy.roles.join(' or ')}`);
+    const request = await lockRequest(trx, requestId);
+    if (request === null) throw new Refused(`There is no request of this number: \`probity request list\``);
+    if (request.closed) throw new Refused(`${requestId} is closed`);
+    if (request.planHash === null) throw new Refused(`${requestId} has no plan yet`);
+    if (request.planHash !== planHash)
+      throw new Refused(
+        `${requestId} has another plan by now: look at it, and decide with its hash ${request.planHash.slice(0, SHOWN_HASH)}…`,
+      );
+    if (decision !== 'reject' && hasOpened(actor.name, request.openedBy))
+      throw new Refused(`${actor.name} has opened ${requestId}: nobody approves their own request`);
+    const plan = { request: requestId, plan: planHash };
+    const before = await readApproval(trx, plan, policy, createPublicKey(key));
+    if (decision === 'approve' && before.rejectedBy.length > 0)
+      throw new Refused(`This plan was rejected by ${before.rejectedBy.join(', ')}: ${requestId} needs a new one`);
+    const recorded = await insertDecision(trx, { ...plan, decision, about, reason, actor }, key);
+    return { decision: recorded, approval: await readApproval(trx, plan, policy, createPublicKey(key)) };
+  });
+}
+
+const SHOWN_HASH = 12;
+
+/** Whether a plan of a request is approved now, and by whom. Throws `Refused`, and `SigningKeyMissing` without the service's key. */
+export async function approvedBy(project: Project, requestId: string, planHash: string): Promise<Approval> {
+  const publicKey = createPublicKey(readSigningKey(project.env));
+  await requireHome(project);
+  return readApproval(project.home, { request: requestId, plan: planHash }, await policyInForce(project), publicKey);
+}
+
+/** Makes a plan the one that decisions about a request must name; null: it has none any more. */
+export async function setPlan(project: Project, requestId: string, planHash: string | null): Promise<void> {
+  await requireHome(project);
+  await inTransaction(project.home, { settings: { synchronous_commit: 'on' } }, (trx) => bindPlan(trx, requestId, planHash));
+}
+
+/** Everything that was decided about a request, oldest first. */
+export async function decisions(project: Project, requestId: string): Promise<Decision[]> {
+  await requireHome(project);
+  return translating(project.home, () => readDecisions(project.home.db, requestId));
+}
+
+/** Not the manifest at hand: whoever decides could have written that one. */
+async function policyInForce({ home }: Project): Promise<ApprovalPolicy> {
+  const version = await translating(home, () => currentManifest(home.db));
+  if (version === null) throw new Refused('No manifest is in force: put yours in force with `probity apply`');
+  return approvalPolicy(version.manifest);
+}
+
+function checkOrder({ decision, reason, about }: DecisionOrder): void {
+  if (reason === undefined && decision !== 'approve') throw new Refused(`To ${decision} needs a reason`);
+  if (reason !== undefined && !REASON.test(reason))
+    throw new Refused('A reason is a code of small letters, digits and underscores, such as plan_too_wide: no text about people');
+  if ((about === undefined) === (decision === 'dismiss'))
+    throw new Refused('To dismiss needs a table or column that it is about, and only that');
+  if (about !== undefined && !ABOUT.test(about)) throw new Refused('What is dismissed is named as store.schema.table.column');
+}

@@ -1,0 +1,125 @@
+import { createPublicKey, type KeyObject } from 'node:crypto';
+import { sql, type Kysely } from 'kysely';
+import {
+  judgeApproval,
+  signDecision,
+  type Approval,
+  type ApprovalPolicy,
+  type Decision,
+  type DecisionKind,
+  type DecisionStatement,
+} from '../../domain/requests/decision.ts';
+import type { Actor } from '../../domain/requests/actor.ts';
+import { translating } from '../errors.ts';
+import type { Store } from '../store.ts';
+
+/** What a decision must agree with. */
+export interface DecidedRequest {
+  /** Whoever brought it in, by each way that leads to it. */
+  readonly openedBy: readonly string[];
+  /** Of the plan that it has now; null: none. */
+  readonly planHash: string | null;
+  readonly closed: boolean;
+}
+
+/** By a command or the library, also of one that was open already; or with a record of the consent ledger. */
+const OPENERS = sql<string[]>`array(
+  select e.actor from probity.request_event e where e.request_id = r.request_id and e.verb in ('open', 'repeat')
+  union
+  select c.actor from probity.consent_content c where c.record_id = r.record_id)`;
+
+/** Reads a request, and keeps its plan and its state from changing until the transaction ends. Null: there is none. */
+export async function lockRequest(trx: Kysely<unknown>, requestId: string): Promise<DecidedRequest | null> {
+  await sql`select from probity.request where request_id = ${requestId} for no key update`.execute(trx);
+  // A statement of its own: it sees what whoever had the lock has committed.
+  const { rows } = await sql<DecidedRequest>`
+    select ${OPENERS} as "openedBy", r.closed_at is not null as closed,
+      (select p.plan_hash from probity.request_plan p where p.request_id = r.request_id order by p.plan_number desc limit 1) as "planHash"
+    from probity.request r where r.request_id = ${requestId}`.execute(trx);
+  return rows[0] ?? null;
+}
+
+/** Makes a plan the one that a request has, or (null) takes it away: decisions about another are refused from the commit on. */
+export async function bindPlan(trx: Kysely<unknown>, requestId: string, planHash: string | null): Promise<void> {
+  const request = await lockRequest(trx, requestId);
+  if (request === null || request.planHash === planHash) return;
+  await sql`insert into probity.request_plan (request_id, plan_hash) values (${requestId}, ${planHash})`.execute(trx);
+}
+
+export interface NewDecision {
+  readonly request: string;
+  readonly plan: string;
+  readonly decision: DecisionKind;
+  readonly about: string | null;
+  readonly reason: string | null;
+  readonly actor: Actor;
+}
+
+/**
+ * Signs a decision and stores it, or returns the one that the actor has taken already: saying it again changes nothing. The caller has locked
+ * the request, so decisions about it come one after the other.
+ */
+export async function insertDecision(trx: Kysely<unknown>, made: NewDecision, privateKey: KeyObject): Promise<Decision> {
+  const { request, plan, decision, about, reason, actor } = made;
+  const { rows: known } = await sql<Decision>`
+    select statement, signature from probity.request_decision
+    where request_id = ${request} and plan_hash = ${plan} and actor = ${actor.name} and decision = ${decision}
+      and about is not distinct from ${about}`.execute(trx);
+  if (known[0] !== undefined) return known[0];
+  const { rows } = await sql<{ now: Date }>`select clock_timestamp() as now`.execute(trx);
+  const at = rows[0]!.now.toISOString();
+  const roles = [...actor.roles].sort();
+  const signed = signDecision({ request, plan, decision, about, reason, actor: actor.name, roles, at }, privateKey);
+  await sql`
+    insert into probity.signing_key (key_id, public_key)
+    values (${signed.statement.keyId}, ${createPublicKey(privateKey).export({ type: 'spki', format: 'pem' }).toString()})
+    on conflict do nothing`.execute(trx);
+  await sql`
+    insert into probity.request_decision (request_id, plan_hash, decision, about, actor, statement, signature)
+    values (${request}, ${plan}, ${decision}, ${about}, ${actor.name}, ${JSON.stringify(signed.statement)}, ${signed.signature})`.execute(
+    trx,
+  );
+  return signed;
+}
+
+interface DecisionRow {
+  readonly decision: DecisionKind;
+  readonly actor: string;
+  readonly revoked: boolean;
+  readonly statement: DecisionStatement;
+  readonly signature: string;
+}
+
+/** Everything that was decided about a request, oldest first: what a certificate shows and `verifyDecision` checks. */
+export async function readDecisions(home: Kysely<unknown>, requestId: string): Promise<Decision[]> {
+  return (await readRows(home, requestId)).map(({ statement, signature }) => ({ statement, signature }));
+}
+
+/**
+ * Whether a plan of a request is approved now. What lets things happen counts only with the service's signature (`publicKey`), and only as
+ * long as its actor has not been revoked; it says nothing of whether this is still the request's plan.
+ */
+export async function readApproval(
+  home: Store | Kysely<unknown>,
+  about: { readonly request: string; readonly plan: string },
+  policy: ApprovalPolicy,
+  publicKey: KeyObject,
+): Promise<Approval> {
+  const db = 'db' in home ? home.db : home;
+  return translating('home', async () => {
+    const { rows } = await sql<{ openedBy: string[] }>`
+      select ${OPENERS} as "openedBy" from probity.request r where r.request_id = ${about.request}`.execute(db);
+    const [request] = rows;
+    const decisions = (await readRows(db, about.request)).filter(({ decision, revoked }) => decision === 'reject' || !revoked);
+    return judgeApproval(decisions, { ...about, openedBy: request?.openedBy ?? [] }, policy, publicKey);
+  });
+}
+
+async function readRows(db: Kysely<unknown>, requestId: string): Promise<DecisionRow[]> {
+  // An actor who is not there at all has never decided anything.
+  const { rows } = await sql<DecisionRow>`
+    select d.decision, d.actor, a.actor is null or a.revoked_at is not null as revoked, d.statement, d.signature
+    from probity.request_decision d left join probity.actor a on a.actor = d.actor
+    where d.request_id = ${requestId} order by d.decision_id`.execute(db);
+  return rows;
+}

@@ -1,0 +1,108 @@
+import { createPublicKey, sign, verify, type KeyObject } from 'node:crypto';
+import { canonicalJson } from '../canonical.ts';
+import { keyId } from '../evidence/certificate.ts';
+
+export const DECISION_FORMAT = 'probity-decision/1';
+
+/** `approve` and `reject` are about a plan; `dismiss` about what the scan after it found. */
+export type DecisionKind = 'approve' | 'reject' | 'dismiss';
+
+/** What is signed. Names of people who decide stand in it, nothing about people who are decided about. */
+export interface DecisionStatement {
+  readonly format: typeof DECISION_FORMAT;
+  readonly request: string;
+  /** Hash of the plan. */
+  readonly plan: string;
+  readonly decision: DecisionKind;
+  /** What is dismissed, such as `store.schema.table.column`; null where the decision is about the whole plan. */
+  readonly about: string | null;
+  /** A code such as `plan_too_wide`; null where none was asked for. */
+  readonly reason: string | null;
+  readonly actor: string;
+  /** That the actor had then, sorted. */
+  readonly roles: readonly string[];
+  readonly at: string;
+  /** Of the key that signs. */
+  readonly keyId: string;
+}
+
+export interface Decision {
+  readonly statement: DecisionStatement;
+  /** Ed25519 over the statement's canonical JSON, base64. */
+  readonly signature: string;
+}
+
+/** Signs as the service; `privateKey` is Ed25519. */
+export function signDecision(statement: Omit<DecisionStatement, 'format' | 'keyId'>, privateKey: KeyObject): Decision {
+  const signed: DecisionStatement = { format: DECISION_FORMAT, ...statement, keyId: keyId(createPublicKey(privateKey)) };
+  return { statement: signed, signature: sign(null, Buffer.from(canonicalJson(signed)), privateKey).toString('base64') };
+}
+
+/** Whether the service that holds this key has signed exactly this. Never throws: what somebody hands in may be anything. */
+export function verifyDecision(decision: Decision, publicKey: KeyObject): boolean {
+  const { statement, signature } = decision as Partial<Decision>;
+  if (statement?.format !== DECISION_FORMAT || typeof signature !== 'string') return false;
+  if (publicKey.asymmetricKeyType !== 'ed25519' || statement.keyId !== keyId(publicKey)) return false;
+  try {
+    return verify(null, Buffer.from(canonicalJson(statement)), publicKey, Buffer.from(signature, 'base64'));
+  } catch {
+    return false;
+  }
+}
+
+/** Who approves: the manifest's `requests.approval`. */
+export interface ApprovalPolicy {
+  /** An actor who has one of them may decide. */
+  readonly roles: readonly string[];
+  /** Two actors must approve; otherwise one. */
+  readonly fourEyes: boolean;
+}
+
+export interface Approval {
+  readonly approved: boolean;
+  /** Who has approved, in order. */
+  readonly by: readonly string[];
+  readonly needed: number;
+  /** Who has rejected; a rejected plan stays rejected. */
+  readonly rejectedBy: readonly string[];
+  /** Approvals and dismissals that do not count, since their signature is not the service's. */
+  readonly unverified: number;
+  /** What was dismissed: each by somebody who may decide and has not opened the request. */
+  readonly dismissed: readonly string[];
+}
+
+/**
+ * Whether a plan is approved. `decisions`: oldest first, without approvals and dismissals of actors who have been revoked since. Whoever
+ * opened the request does not count, nor a signature of another key than `publicKey`. A rejection needs neither: it stops, and stopping is safe.
+ */
+export function judgeApproval(
+  decisions: readonly Decision[],
+  about: { readonly request: string; readonly plan: string; readonly openedBy: readonly string[] },
+  policy: ApprovalPolicy,
+  publicKey: KeyObject,
+): Approval {
+  const here = decisions.filter(({ statement: { request, plan } }) => request === about.request && plan === about.plan);
+  const letting = here.filter(({ statement }) => statement.decision !== 'reject');
+  const valid = letting.filter((it) => verifyDecision(it, publicKey)).map(({ statement }) => statement);
+  const counted = valid.filter(({ actor, roles }) => mayDecide(roles, policy) && !hasOpened(actor, about.openedBy));
+  const by = [...new Set(counted.flatMap(({ decision, actor }) => (decision === 'approve' ? [actor] : [])))];
+  const rejectedBy = [...new Set(here.flatMap(({ statement: { decision, actor } }) => (decision === 'reject' ? [actor] : [])))];
+  const needed = policy.fourEyes ? 2 : 1;
+  return {
+    approved: by.length >= needed && rejectedBy.length === 0,
+    by,
+    needed,
+    rejectedBy,
+    unverified: letting.length - valid.length,
+    dismissed: [...new Set(counted.flatMap(({ decision, about: what }) => (decision === 'dismiss' && what !== null ? [what] : [])))],
+  };
+}
+
+export function mayDecide(roles: readonly string[], policy: ApprovalPolicy): boolean {
+  return roles.some((role) => policy.roles.includes(role));
+}
+
+/** Openers may come from places that spell names in their own way. */
+export function hasOpened(actor: string, openedBy: readonly string[]): boolean {
+  return openedBy.some((opener) => opener.trim().toLowerCase() === actor.toLowerCase());
+}

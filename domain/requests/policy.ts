@@ -1,0 +1,10 @@
+import type { Manifest } from '../../manifest/model.ts';
+import type { ApprovalPolicy } from './decision.ts';
+import { APPROVER } from './actor.ts';
+
+const DEFAULT_POLICY: ApprovalPolicy = { roles: [APPROVER], fourEyes: false };
+
+/** Who approves plans of requests. A manifest that an earlier version has put in force says nothing about it. */
+export function approvalPolicy(manifest: Pick<Manifest, 'requests'> | { readonly requests?: undefined }): ApprovalPolicy {
+  return manifest.requests?.approval ?? DEFAULT_POLICY;
+}
