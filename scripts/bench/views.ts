@@ -220,19 +220,23 @@ async function lookups(client: pg.Client, { runs, plans }: Options): Promise<voi
     );
     if (plans) await plan(client, text.replace('$1', `'${times[0]?.it ?? ''}'`));
   }
-  for (const [from, about] of [
-    ['for_personalization.customer', 'count(*)'],
-    ['for_personalization.page_view', 'sum(amount)'],
+  const { rows: others } = await client.query<{ it: string }>('select customer_id as it from for_analytics.customer limit 5');
+  for (const [from, about, pseudonyms, how] of [
+    ['for_personalization.customer', 'count(*)', people, 'by the index of kept pseudonyms'],
+    ['for_personalization.page_view', 'sum(amount)', people, 'by the index of kept pseudonyms'],
+    ['for_analytics.customer', 'count(*)', others, 'every pseudonym is computed'],
+    ['for_analytics.page_view', 'sum(amount)', others, 'every pseudonym is computed'],
   ] as const) {
     const text = `select ${about} from ${from} where customer_id = $1`;
     const took = await each(
       client,
       text,
-      people.map((row) => row.it),
+      pseudonyms.map((row) => row.it),
       1,
       null,
     );
-    console.log(`${`${from}, by pseudonym`.padEnd(52)}${took.toFixed(0).padStart(20)}  (every pseudonym is computed)`);
+    console.log(`${`${from}, by pseudonym`.padEnd(52)}${took.toFixed(2).padStart(20)}  (${how})`);
+    if (plans) await plan(client, text.replace('$1', `'${pseudonyms[0]?.it ?? ''}'`));
   }
 }
 
