@@ -216,6 +216,8 @@ export const statements = [
       raise exception 'probity: a restriction is of all purposes (*), any other decision of one' using errcode = 'PB012';
     end if;
 
+    -- Whoever deletes links that nothing is said of any more (prune-links.ts) waits for us, and we for them: a link that is found stays.
+    lock table probity.consent_link in row exclusive mode;
     v_refs := probity.consent_refs(p_entries);
     if array_position(v_refs, null) is not null then
       insert into probity.consent_link (subject, key)
