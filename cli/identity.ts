@@ -53,7 +53,8 @@ export async function readPair(
   return { stranger: stranger.trim(), who: whoOf(project, options, rest) };
 }
 
-async function readWho(project: Project, options: IdentityOptions, io: Context['io']): Promise<ConsentIdentity> {
+/** Reads whom the command is about, and looks nobody up. */
+export async function readWho(project: Project, options: IdentityOptions, io: Context['io']): Promise<ConsentIdentity> {
   const name = subjectOf(project, options);
   const columns = project.manifest.subjects[name]?.key ?? ['id'];
   return whoOf(project, options, await readLines(options, io, options.by ?? columns.join(', ')));

@@ -35,7 +35,7 @@ export async function resolveIdentities(
   const open = identities.flatMap((who, index) => ('key' in who ? [] : [{ who, index }]));
   for (const group of Map.groupBy(open, ({ who }) => `${who.subject}\n${who.identity}`).values()) {
     const values = group.map(({ who }) => who.value.trim());
-    const found = await search(project, group[0]!.who, values, places[group[0]!.index] ?? '');
+    const found = await searchIdentity(project, group[0]!.who, values, places[group[0]!.index] ?? '');
     for (const [n, { who, index }] of group.entries()) {
       const keys = [...new Set(found.flatMap((it) => (it.n === n ? [it.key] : [])))];
       resolved[index] = one(who, keys, places[index] ?? '');
@@ -58,9 +58,10 @@ function byKey({ manifest }: Project, who: Extract<ConsentIdentity, { key: unkno
   return { subject, key: more.length === 0 ? only : `[${[only, ...more].map((part) => JSON.stringify(part)).join(', ')}]`, found: true };
 }
 
-type ByIdentity = Extract<ConsentIdentity, { identity: unknown }>;
+export type ByIdentity = Extract<ConsentIdentity, { identity: unknown }>;
 
-async function search(project: Project, { subject: name, identity }: ByIdentity, values: readonly string[], place: string) {
+/** Keys of those who have an identity, read from the subject's own table: `n` is the place in the list of values. */
+export async function searchIdentity(project: Project, { subject: name, identity }: ByIdentity, values: readonly string[], place: string) {
   const { manifest, stores } = project;
   checkSubject(manifest, name, place);
   const subject = manifest.subjects[name];

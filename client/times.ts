@@ -27,3 +27,8 @@ export function showShortDay(time: Date, zone: string): string {
 export function showTimeOfDay(time: Date, zone: string): string {
   return DateTime.fromJSDate(time, { zone }).toFormat('HH:mm:ss');
 }
+
+/** `3 November 2026` in the zone. */
+export function showLongDay(time: Date, zone: string): string {
+  return DateTime.fromJSDate(time, { zone }).setLocale('en').toFormat('d LLLL yyyy');
+}

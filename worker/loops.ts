@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
-import { startRequest } from '../client/requests.ts';
+import { startRequest } from '../client/requests/start.ts';
 import { describe } from '../database/errors.ts';
 import { noLoopFaults, type LoopFaults } from '../database/faults.ts';
 import { isCurrent } from '../database/migrate.ts';

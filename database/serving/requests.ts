@@ -1,41 +1,6 @@
 import { sql } from 'kysely';
 import { inTransaction, type Store } from '../store.ts';
 
-/** A request of a subject: what is asked, until when, and where it is in force. Says nothing of who asked. */
-export interface Request {
-  readonly id: string;
-  readonly kind: 'withdrawal' | 'objection' | 'restriction';
-  readonly purpose: string;
-  readonly receivedAt: Date;
-  readonly dueAt: Date;
-  readonly state: 'open' | 'suppressed';
-  readonly repeats: number;
-  /** By store, the home store included. */
-  readonly suppressed: Readonly<Record<string, Date>>;
-  /** Stores that have not followed yet. */
-  readonly waiting: readonly string[];
-}
-
-interface Row extends Omit<Request, 'suppressed'> {
-  readonly suppressed: Readonly<Record<string, string>>;
-}
-
-/** By time left; `id` null lists them all. */
-export async function readRequests(home: Store, options: { readonly id: string | null; readonly limit: number }): Promise<Request[]> {
-  const { rows } = await sql<Row>`
-    select r.request_id as id, r.kind, r.purpose, r.received_at as "receivedAt", r.due_at as "dueAt", r.state, r.repeats,
-      (select coalesce(jsonb_object_agg(s.store, s.suppressed_at), '{}') from probity.request_suppression s where s.request_id = r.request_id)
-        || jsonb_build_object(${home.name}::text, r.received_at) as suppressed,
-      array(select p.store from probity.replica p where r.state = 'open' and not exists (
-        select from probity.request_suppression s where s.request_id = r.request_id and s.store = p.store) order by p.store) as waiting
-    from probity.request r where ${options.id}::text is null or r.request_id = ${options.id}
-    order by r.closed_at is not null, r.due_at, r.request_id limit ${options.limit}`.execute(home.db);
-  return rows.map((row) => ({
-    ...row,
-    suppressed: Object.fromEntries(Object.entries(row.suppressed).map(([store, at]) => [store, new Date(at)])),
-  }));
-}
-
 export interface Suppression {
   /** Stores in which the purpose may still see the person, for as long as their lease lasts. */
   readonly waiting: readonly string[];
@@ -64,7 +29,9 @@ export async function suppress(home: Store, requestId: string): Promise<Suppress
         select from probity.request_suppression s where s.request_id = ${requestId} and s.store = p.store)
       order by p.store`.execute(trx);
     if (waiting.length === 0) {
-      await sql`update probity.request set state = 'suppressed' where request_id = ${requestId} and state = 'open'`.execute(trx);
+      await sql`update probity.request set state = 'suppressed' where request_id = ${requestId} and state = 'open' and record_id is not null`.execute(
+        trx,
+      );
     }
     return { waiting: waiting.map(({ store }) => store), known: true };
   });

@@ -122,7 +122,7 @@ export function rollForward(day: string, country: string | null): string {
 /** The n-th day after one that is not off. */
 export function addBusinessDays(day: string, count: number, country: string | null): string {
   let on = day;
-  for (let left = count; left > 0; ) {
+  for (let left = count; left > 0;) {
     on = addDays(on, 1);
     if (!isDayOff(on, country)) left--;
   }

@@ -68,8 +68,7 @@ export function isOver(state: RequestState): boolean {
 
 type Leads = Readonly<Partial<Record<RequestState, RequestState>>>;
 const same = (...states: readonly RequestState[]): Leads => Object.fromEntries(states.map((state) => [state, state]));
-const to = (target: RequestState, ...states: readonly RequestState[]): Leads =>
-  Object.fromEntries(states.map((state) => [state, target]));
+const to = (target: RequestState, ...states: readonly RequestState[]): Leads => Object.fromEntries(states.map((state) => [state, target]));
 
 const VERIFIED: Leads = {
   ...same('received', 'verifying', 'open', 'planned', 'approved', 'running'),
@@ -91,7 +90,10 @@ const LEADS: Readonly<Record<RequestVerb, { readonly ledger: Leads; readonly oth
     other: to('refused', 'received', 'verifying', 'open', 'planned'),
   },
   // Before every store has followed, those that have not must still hear of it.
-  cancel: { ledger: to('cancelled', 'suppressed', 'planned', 'approved'), other: to('cancelled', 'received', 'verifying', 'open', 'planned', 'approved') },
+  cancel: {
+    ledger: to('cancelled', 'suppressed', 'planned', 'approved'),
+    other: to('cancelled', 'received', 'verifying', 'open', 'planned', 'approved'),
+  },
   reopen: { ledger: to('suppressed', 'closed'), other: to('open', 'closed') },
 };
 
@@ -114,7 +116,8 @@ function impossible(kind: RequestKind, verb: RequestVerb): string | null {
     return `${article} ${kind} needs no verification: it is in force whoever says it`;
   if (verb === 'refuse' && kind === 'withdrawal') return 'A withdrawal cannot be refused (Art. 7(3) GDPR): it is in force';
   if (verb === 'extend' && kind === 'withdrawal') return 'A withdrawal cannot be extended: it takes effect at once';
-  if (verb === 'answer' && !ANSWERED.includes(kind)) return `${article} ${kind} is not done by an answer alone: it is planned and carried out`;
+  if (verb === 'answer' && !ANSWERED.includes(kind))
+    return `${article} ${kind} is not done by an answer alone: it is planned and carried out`;
   return null;
 }
 

@@ -1,4 +1,4 @@
-import { requestWorkflowId, startRequest } from '../../client/requests.ts';
+import { requestWorkflowId, startRequest } from '../../client/requests/start.ts';
 import { historyOf, recordedHistories } from '../support/replay.ts';
 import { withWorker } from '../support/worker.ts';
 import { createWorld, until, withLoops, type World } from './support.ts';

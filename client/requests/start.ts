@@ -1,11 +1,6 @@
 import type { Client } from '@temporalio/client';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
-import { readRequests, type Request } from '../database/serving/requests.ts';
-import type { withdrawal } from '../workflows/requests.ts';
-import { requireHome } from './migrate.ts';
-import type { Project } from './project.ts';
-
-export type { Request } from '../database/serving/requests.ts';
+import type { withdrawal } from '../../workflows/requests.ts';
 
 /** `request-R-1001`: one workflow a request, for its life. */
 export function requestWorkflowId(requestId: string): string {
@@ -32,23 +27,4 @@ export async function startRequest(client: Client, requestId: string, taskQueue:
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
   }
-}
-
-/** Requests by time left, the open ones first. */
-export async function listRequests(project: Project, limit: number): Promise<Request[]> {
-  await requireHome(project);
-  return readRequests(project.home, { id: null, limit });
-}
-
-/** Null when there is none of this number. */
-export async function readRequest(project: Project, id: string): Promise<Request | null> {
-  await requireHome(project);
-  return (await readRequests(project.home, { id, limit: 1 }))[0] ?? null;
-}
-
-const DAY_MS = 86_400_000;
-
-/** Whole days until it is due; negative when it is late. */
-export function daysLeft({ dueAt }: Request, now: Date): number {
-  return Math.floor((dueAt.getTime() - now.getTime()) / DAY_MS);
 }

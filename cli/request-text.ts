@@ -1,0 +1,146 @@
+import { restsWith, type RequestEvent, type ShownRequest } from '../client/requests/read.ts';
+import { showDay, showShortDay, showTime, showTimeOfDay } from '../client/times.ts';
+import { groundsText, isOver, REFUSAL_ARTICLES } from '../client/requests/words.ts';
+import type { Context } from './context.ts';
+import { textTable } from './table.ts';
+
+type Colours = Context['colours'];
+
+/** `erasure, Art. 17(1)(a)(b)`, `withdrawal of newsletter` */
+export function askText({ kind, purpose, grounds }: Pick<ShownRequest, 'kind' | 'purpose' | 'grounds'>): string {
+  const what = purpose === null ? '' : ` of ${purpose === '*' ? 'all purposes' : purpose}`;
+  if (kind !== 'erasure') return `${kind}${what}`;
+  return `${kind}, ${groundsText(grounds)}${purpose === null ? '' : ` · ${purpose === '*' ? 'all consents' : purpose}`}`;
+}
+
+export function leftText(request: ShownRequest, now: Date): string {
+  if (isOver(request.state)) return request.state;
+  if (request.clock.paused) return `paused, ${days(request.daysLeft)} left`;
+  if (request.daysLeft >= 0) return `${days(request.daysLeft)} left`;
+  return now <= request.clock.due ? `${days(-request.daysLeft)} late for us, not yet by law` : `${days(-request.daysLeft)} LATE`;
+}
+
+function days(count: number): string {
+  return count === 1 ? '1 day' : `${count} days`;
+}
+
+function stateText(request: ShownRequest): string {
+  if (request.waiting.length > 0) return `waits for ${request.waiting.join(', ')}`;
+  if (request.state === 'suppressed' || (request.state === 'open' && Object.keys(request.suppressed).length > 0))
+    return request.state === 'suppressed' ? 'in force everywhere' : 'in force';
+  return request.state;
+}
+
+export function listText(found: readonly ShownRequest[], zone: string, width: number | null, now: Date): string {
+  return textTable(
+    ['request', 'what', 'received', 'due', 'left', 'state'].map((title) => ({ title })),
+    found.map((one) => [
+      one.id,
+      askText(one),
+      showDay(one.receivedAt, zone),
+      showDay(one.clock.target, zone),
+      leftText(one, now),
+      stateText(one),
+    ]),
+    width,
+  );
+}
+
+/** What a person can do next; empty where nothing is left, or nobody can yet. */
+function nextText({ id, state, kind, suppressed }: ShownRequest): string[] {
+  if (state === 'received')
+    return [
+      `Next        find out who asks: probity request verify ${id} --method login --evidence SESSION`,
+      `            in doubt, ask them: probity request verify ${id} --ask`,
+    ];
+  if (state === 'verifying') return [`Next        when they answer: probity request verify ${id} --method login --evidence SESSION`];
+  if (state === 'suppressed' && kind !== 'withdrawal') return [`Next        tell them: probity request reply ${id} --sent`];
+  if (state === 'open' && kind === 'rectification') return [`Next        put it right, then tell them: probity request reply ${id} --sent`];
+  if ((state === 'open' && Object.keys(suppressed).length === 0) || state === 'suppressed')
+    return ['NOT DONE    this version does not plan or carry out requests yet: do it by hand, until the due day'];
+  return [];
+}
+
+/** The head as in a report, then clock, suppression, what was done, and what is not. */
+export function statusText(
+  request: ShownRequest & { readonly events: readonly RequestEvent[] },
+  { home, zone, colours, now }: { readonly home: string; readonly zone: string; readonly colours: Colours; readonly now: Date },
+): string {
+  const { clock } = request;
+  const verified = request.verifiedBy === null ? '' : ` · verified by ${request.verifiedBy.replaceAll('_', ' ')}`;
+  const left = leftText(request, now);
+  const article = REFUSAL_ARTICLES.find(({ code }) => code === request.refusedBy)?.article;
+  const over = isOver(request.state)
+    ? `${request.state}${article === undefined ? '' : ` by ${article}`} ${showShortDay(request.closedAt ?? now, zone)}`
+    : `due ${showShortDay(clock.target, zone)}, ${/late/i.test(left) ? colours.red(left) : left}`;
+  const repeats = request.repeats === 0 ? [] : [`Repeated    ${request.repeats} times while it was open`];
+  const waiting = request.waiting.length === 0 ? [] : [`NOT YET     ${request.waiting.join(', ')}: probity serving status`];
+  return [
+    `${request.id}  ${askText(request)}${verified} · ${over}`,
+    `Clock       ${clockText(request, zone)}`,
+    ...suppressedText(request, home, zone),
+    ...repeats,
+    ...waiting,
+    ...request.events.map(eventText),
+    ...nextText(request),
+  ].join('\n');
+
+  function eventText({ verb, actor, at, code }: RequestEvent, index: number): string {
+    const what = `${DONE[verb] ?? verb}${code === null ? '' : ` (${code.replaceAll('_', ' ')})`}`;
+    return `${index === 0 ? 'Done        ' : '            '}${showTime(at, zone)}  ${what}, by ${actor}`;
+  }
+}
+
+const DONE: Readonly<Record<string, string>> = {
+  open: 'opened',
+  repeat: 'asked again',
+  ask: 'asked for proof, clock stopped',
+  verify: 'verified',
+  extend: 'extended',
+  refuse: 'refused',
+  cancel: 'cancelled',
+  reply: 'told',
+  reveal: 'looked whom it is about',
+};
+
+function clockText({ receivedAt, clock, state, pausedAt }: ShownRequest, zone: string): string {
+  const law = clock.law === 'california' ? 'California' : 'GDPR';
+  const parts = [`received ${showShortDay(receivedAt, zone)}`, `by law (${law}) until the end of ${showShortDay(clock.due, zone)}`];
+  if (clock.extended) parts.push('extended');
+  if (isOver(state)) return parts.join(' · ');
+  if (pausedAt !== null && clock.paused) parts.push(`stands still since ${showShortDay(pausedAt, zone)}`);
+  if (clock.confirmBy !== null) parts.push(`confirm receipt until ${showShortDay(clock.confirmBy, zone)}`);
+  if (clock.holidays === null) parts.push('weekends counted only: no holidays of the controller’s country are known');
+  return parts.join(' · ');
+}
+
+/** `Suppressed  3 Nov 10:14:02 home · 10:14:03 support` */
+function suppressedText(request: ShownRequest, home: string, zone: string): string[] {
+  const times = Object.entries(request.suppressed).sort(([, one], [, other]) => one.getTime() - other.getTime());
+  if (times.length === 0) return [];
+  let day = '';
+  const parts = times.map(([store, at]) => {
+    const on = showShortDay(at, zone);
+    const shown = `${on === day ? '' : `${on} `}${showTimeOfDay(at, zone)} ${store}${store === home ? ' (home)' : ''}`;
+    day = on;
+    return shown;
+  });
+  return [`Suppressed  ${parts.join(' · ')}`];
+}
+
+/** For programs. Names nobody. */
+export function requestJson(request: ShownRequest & { readonly events?: readonly RequestEvent[] }): unknown {
+  const { clock, ...row } = request;
+  return {
+    ...row,
+    restsWith: restsWith(request),
+    dueAt: clock.target,
+    lastLegalDay: clock.due,
+    law: clock.law,
+    confirmBy: clock.confirmBy,
+    extendableUntil: clock.extendableUntil,
+    paused: clock.paused,
+    warnings: clock.warnings,
+    holidays: clock.holidays,
+  };
+}

@@ -1,0 +1,79 @@
+import { clockOf as storeClock } from '../../database/clock.ts';
+import { readEvents, readRequests, type Request, type RequestEvent } from '../../database/requests/read.ts';
+import { REFUSAL_ARTICLES } from '../../domain/requests/articles.ts';
+import type { Clock } from '../../domain/requests/clock.ts';
+import { replyText } from '../../domain/requests/reply.ts';
+import { isOver } from '../../domain/requests/state.ts';
+import { EVERY_PURPOSE } from '../../manifest/decisions.ts';
+import { requireHome } from '../migrate.ts';
+import type { Project } from '../project.ts';
+import { showLongDay } from '../times.ts';
+import { clockOf, settleClocks } from './clock.ts';
+
+export type { Request, RequestEvent } from '../../database/requests/read.ts';
+
+export interface ShownRequest extends Request {
+  readonly clock: Clock;
+  /** Whole days until `clock.target`; negative when it is late. Of what is over, until the day it ended. */
+  readonly daysLeft: number;
+}
+
+const DAY_MS = 86_400_000;
+
+/** Requests by time left, the open ones first. */
+export async function listRequests(project: Project, limit: number, now?: Date): Promise<ShownRequest[]> {
+  await requireHome(project);
+  const asOf = now ?? (await storeClock(project.home));
+  await settleClocks(project, asOf);
+  const found = (await readRequests(project.home, { id: null, limit })).map((it) => shown(project, it, asOf));
+  // What waits for an answer is due later than its row says.
+  return found.sort(
+    (one, other) =>
+      Number(one.closedAt !== null) - Number(other.closedAt !== null) || one.clock.target.getTime() - other.clock.target.getTime(),
+  );
+}
+
+/** One request with what was done to it; null when there is none of this number. */
+export async function readRequest(
+  project: Project,
+  id: string,
+  now?: Date,
+): Promise<(ShownRequest & { readonly events: readonly RequestEvent[] }) | null> {
+  await requireHome(project);
+  const asOf = now ?? (await storeClock(project.home));
+  await settleClocks(project, asOf);
+  const [found] = await readRequests(project.home, { id, limit: 1 });
+  return found === undefined ? null : { ...shown(project, found, asOf), events: await readEvents(project.home, id) };
+}
+
+function shown({ manifest }: Project, request: Request, now: Date): ShownRequest {
+  const asOf = request.closedAt ?? now;
+  const clock = clockOf(manifest, request, asOf);
+  return { ...request, clock, daysLeft: Math.floor((clock.target.getTime() - asOf.getTime()) / DAY_MS) };
+}
+
+/** The words to the subject for where a request stands: a draft without personal data. */
+export function draftReply({ manifest }: Pick<Project, 'manifest'>, request: ShownRequest): string {
+  const { purpose, clock } = request;
+  return replyText({
+    id: request.id,
+    kind: request.kind,
+    purpose: purpose === null || purpose === EVERY_PURPOSE ? null : (manifest.purposes[purpose]?.description ?? purpose),
+    state: request.state,
+    law: clock.law,
+    received: showLongDay(request.receivedAt, manifest.timezone),
+    due: showLongDay(clock.target, manifest.timezone),
+    extended: clock.extended,
+    refusal: REFUSAL_ARTICLES.find(({ code }) => code === request.refusedBy) ?? null,
+    organisation: manifest.organisation,
+    controller: manifest.controller,
+  });
+}
+
+/** Whether nothing more will happen until a person does something, or ever. */
+export function restsWith(request: Request): 'machine' | 'person' | 'nobody' {
+  if (isOver(request.state)) return 'nobody';
+  if (request.state === 'running' || (request.state === 'open' && Object.keys(request.suppressed).length > 0)) return 'machine';
+  // In force everywhere; what is to be erased for it is planned by a later version.
+  return request.state === 'suppressed' ? 'nobody' : 'person';
+}

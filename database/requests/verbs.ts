@@ -1,0 +1,95 @@
+import { sql, type Transaction } from 'kysely';
+import type { RequestVerb } from '../../domain/requests/state.ts';
+import { recordIn } from '../permission/record.ts';
+import { inTransaction, type Store } from '../store.ts';
+import { addEvents } from './events.ts';
+import type { RequestRow } from './model.ts';
+import { requestColumns } from './read.ts';
+
+export interface Done {
+  readonly verb: RequestVerb | 'reply';
+  /** What the row says afterwards. */
+  readonly row: RequestRow;
+  readonly code: string | null;
+  readonly evidence: string | null;
+  readonly note: string | null;
+  /** What the ledger must know of it, of the request's own purpose. */
+  readonly decision: string | null;
+}
+
+/** Somebody waits; whoever holds the row holds it for a statement. Milliseconds. */
+const LOCK_TIMEOUT_MS = 5_000;
+
+/**
+ * Does one thing to one request: `decide` sees the row as nobody else can change it, and throws to leave it as it is. Row, ledger and event
+ * commit together. Null: there is no such request.
+ */
+export async function changeRequest(
+  home: Store,
+  id: string,
+  by: { readonly actor: string; readonly at: Date },
+  decide: (row: RequestRow) => Done,
+): Promise<RequestRow | null> {
+  return inTransaction(home, { lockTimeoutMs: LOCK_TIMEOUT_MS, settings: { synchronous_commit: 'on' } }, async (trx) => {
+    // Recorders lock a person before a person's request: so we do too.
+    await sql`
+      select probity.lock_consents(array[r.ref]) from probity.request r where r.request_id = ${id} and r.record_id is not null`.execute(
+      trx,
+    );
+    const { rows } = await sql<RequestRow>`
+      select ${requestColumns()} from probity.request r where r.request_id = ${id} for update`.execute(trx);
+    const [row] = rows;
+    if (row === undefined) return null;
+    const { row: next, verb, code, evidence, note, decision } = decide(row);
+    if (decision !== null) await tellLedger(trx, id, decision, by.actor);
+    await sql`
+      update probity.request set state = ${next.state}, due_at = ${next.dueAt}, extended_at = ${next.extendedAt}, paused_at = ${next.pausedAt},
+        paused_ms = ${next.pausedMs}, verified_at = ${next.verifiedAt}, verified_by = ${next.verifiedBy}, refused_by = ${next.refusedBy},
+        closed_at = ${next.closedAt}
+      where request_id = ${id}`.execute(trx);
+    await addEvents(trx, [{ id, verb, state: next.state, actor: by.actor, at: by.at, code, evidence, note }]);
+    return next;
+  });
+}
+
+async function tellLedger(trx: Transaction<unknown>, id: string, decision: string, actor: string): Promise<void> {
+  const { rows } = await sql<{ subject: string; key: string; purpose: string }>`
+    select l.subject, l.key, r.purpose from probity.request r join probity.consent_link l on l.ref = r.ref
+    where r.request_id = ${id}`.execute(trx);
+  const [who] = rows;
+  // Whoever was erased meanwhile has nothing left that a decision could change.
+  if (who === undefined) return;
+  await recordIn(trx, [
+    {
+      ...who,
+      channel: null,
+      decision,
+      captured_at: null,
+      touchpoint: 'request',
+      notice: null,
+      language: null,
+      given_by: null,
+      proof: id,
+      actor,
+      door: 'command',
+      id: null,
+    },
+  ]);
+}
+
+/** Whom a request is about, and that somebody looked. Null: there is no such request, or nothing leads from it to a person any more. */
+export async function revealPerson(
+  home: Store,
+  id: string,
+  by: { readonly actor: string; readonly at: Date },
+): Promise<{ readonly subject: string; readonly key: string } | null> {
+  return inTransaction(home, { settings: { synchronous_commit: 'on' } }, async (trx) => {
+    const { rows } = await sql<{ subject: string; key: string; state: string }>`
+      select l.subject, l.key, r.state from probity.request r join probity.consent_link l on l.ref = r.ref
+      where r.request_id = ${id}`.execute(trx);
+    const [who] = rows;
+    if (who === undefined) return null;
+    await addEvents(trx, [{ id, verb: 'reveal', state: who.state, ...by, code: null, evidence: null, note: null }]);
+    return { subject: who.subject, key: who.key };
+  });
+}
