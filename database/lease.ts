@@ -62,11 +62,23 @@ export async function releaseLease(store: Store, lease: Lease): Promise<void> {
 }
 
 /** Inside a step: the lease is still ours, and nobody can take it before this transaction ends. */
-export async function holdLease(trx: Kysely<unknown>, store: string, lease: Lease): Promise<void> {
-  const { rows } = await sql<{ fence: number }>`
-    select fence from probity.lease
-    where table_name = ${lease.table} and run_id = ${lease.runId} and fence = ${lease.fence} for key share`.execute(trx);
-  if (rows.length === 0) throw fenced(store, lease.table);
+export function holdLease(trx: Kysely<unknown>, store: string, lease: Lease): Promise<void> {
+  return holdLeases(trx, store, [lease]);
+}
+
+/** The same for several tables. */
+export async function holdLeases(trx: Kysely<unknown>, store: string, leases: readonly Lease[]): Promise<void> {
+  const [tables, runs, fences] = [leases.map((it) => it.table), leases.map((it) => it.runId), leases.map((it) => it.fence)];
+  // Key shares do not exclude each other, so steps cannot deadlock over them.
+  const { rows } = await sql<{ table: string }>`
+    select l.table_name as table from probity.lease as l
+    where exists (
+      select from unnest(${tables}::text[], ${runs}::text[], ${fences}::bigint[]) as it (table_name, run_id, fence)
+      where it.table_name = l.table_name and it.run_id = l.run_id and it.fence = l.fence)
+    for key share of l`.execute(trx);
+  const ours = new Set(rows.map((row) => row.table));
+  const lost = leases.find((lease) => !ours.has(lease.table));
+  if (lost !== undefined) throw fenced(store, lost.table);
 }
 
 function fenced(store: string, table: string): StoreError {

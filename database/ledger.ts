@@ -5,7 +5,7 @@ import { StoreError } from './errors.ts';
 import type { Faults } from './faults.ts';
 import { lockAndReadHolds, type ActiveHolds } from './holds.ts';
 import { incarnation } from './incarnation.ts';
-import { holdLease, type Lease } from './lease.ts';
+import { holdLeases, type Lease } from './lease.ts';
 import { inTransaction, type Store } from './store.ts';
 
 export interface StepRequest {
@@ -16,7 +16,10 @@ export interface StepRequest {
   readonly kind: string;
   readonly pass: number;
   readonly cutOff: string | null;
+  /** The table that the step is recorded under. */
   readonly lease: Lease;
+  /** Of every further table that the step changes. */
+  readonly furtherLeases?: readonly Lease[];
   /** What the store was when the run opened. */
   readonly incarnation: string;
   readonly lockTimeoutMs: number;
@@ -59,7 +62,7 @@ export async function takeStep(
   };
   const step = await inTransaction(store, limits, async (trx): Promise<Step> => {
     await durableCommit(trx);
-    await holdLease(trx, store.name, lease);
+    await holdLeases(trx, store.name, [lease, ...(request.furtherLeases ?? [])]);
     if ((await incarnation(trx)) !== request.incarnation) throw restored(store.name, lease.table);
     const { rows } = await sql<{ previous: string; transaction: string; at: Date }>`
       with previous as (select head from probity.step where run_id = ${runId} and lane = ${lane} and seq = ${seq - 1} and head is not null)

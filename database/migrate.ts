@@ -10,13 +10,16 @@ import * as home0006 from './migrations/0006-recording.ts';
 import * as store0007 from './migrations/0007-views.ts';
 import * as store0008 from './migrations/0008-replica.ts';
 import * as home0009 from './migrations/0009-serving-home.ts';
+import * as store0010 from './migrations/0010-run-key.ts';
 import * as home0011 from './migrations/0011-requests.ts';
+import * as home0012 from './migrations/0012-vault.ts';
 
 const STORE_MIGRATIONS = {
   '0001-store': store0001,
   '0003-serving': store0003,
   '0007-views': store0007,
   '0008-replica': store0008,
+  '0010-run-key': store0010,
 };
 const HOME_MIGRATIONS = {
   '0001-store': store0001,
@@ -28,7 +31,9 @@ const HOME_MIGRATIONS = {
   '0007-views': store0007,
   '0008-replica': store0008,
   '0009-serving-home': home0009,
+  '0010-run-key': store0010,
   '0011-requests': home0011,
+  '0012-vault': home0012,
 };
 
 type Migrations = Readonly<Record<string, { statements: readonly string[]; up(db: Kysely<unknown>): Promise<void> }>>;

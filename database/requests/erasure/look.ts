@@ -1,0 +1,102 @@
+import { sql } from 'kysely';
+import { StoreError } from '../../errors.ts';
+import { tableRef } from '../../identifiers.ts';
+import { maskedRow } from './choose.ts';
+import { enterRows, judgeShared, type Look, type Reached } from './judge.ts';
+import { settleReferences } from './references.ts';
+import { analyseRows, countRows, isRow, ROWS, type Outcome, type RowCount } from './rows.ts';
+
+/**
+ * Settles for each row of the people what becomes of it, all conditions of an erasure in one place: a dry run, a step and its verification
+ * ask nothing else. Tables in `without` have been dealt with already.
+ */
+export async function settle(look: Look, without: ReadonlySet<number>): Promise<Reached[]> {
+  const reached = await enterAll(look, without);
+  await settleEntered(look);
+  return reached;
+}
+
+/** Parents first: once they are locked, nobody can write more rows under them. */
+export async function enterAll(look: Look, without: ReadonlySet<number>): Promise<Reached[]> {
+  const reached: Reached[] = [];
+  for (const index of look.target.tables.map((_, at) => at).reverse())
+    if (!without.has(index)) reached.push(...(await enterRows(look, index)));
+  await analyseRows(look.trx);
+  return reached;
+}
+
+export async function settleEntered(look: Look): Promise<void> {
+  for (const index of look.target.tables.keys()) await judgeShared(look, index);
+  await settleReferences(look);
+  for (const index of look.target.tables.keys()) await tryMasks(look, index);
+}
+
+/** Every row that is to be masked is judged by the table's checks as it would be: before anything is changed. */
+async function tryMasks({ trx, target }: Look, index: number): Promise<void> {
+  const { name, plan, masks } = target.tables[index]!;
+  if (plan === null || masks === null || masks.checks.length === 0) return;
+  const broken = sql.join(
+    masks.checks.map((check) => sql`when not (${sql.raw(check.expression)}) then ${check.name}`),
+    sql` `,
+  );
+  const { rows } = await sql<{ broken: string }>`
+    select q.broken from (
+      select case ${broken} end as broken from (
+        select ${maskedRow(masks, plan, 't')} from ${ROWS} as x, ${tableRef(name)} as t
+        where x.tbl = ${sql.lit(index)} and (x.outcome = 'mask' or x.touch) and ${isRow('t')}) as masked) as q
+    where q.broken is not null limit 1`.execute(trx);
+  const [row] = rows;
+  if (row === undefined) return;
+  const sentence = `the masks of ${[...masks.values.keys()].join(', ')} do not fit a row that stays; nothing was changed`;
+  throw new StoreError({
+    store: target.store.name,
+    table: name,
+    code: 'PB006',
+    kind: 'constraint',
+    retryable: false,
+    sentence,
+    constraint: row.broken,
+  });
+}
+
+/** Rows by table and outcome, as steps record them: `erased:public.order`, `kept:floor:de-hgb-257:public.invoice`, `held:H-12:public.note`. */
+export function countsOf(look: Look, rows: readonly RowCount[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  const add = (key: string, number: number): void => {
+    if (number > 0) counts[key] = (counts[key] ?? 0) + number;
+  };
+  for (const row of rows) {
+    const table = look.target.tables[row.tbl]!.name;
+    const label = OUTCOME_KEYS[row.outcome];
+    if (label !== null) add(`${label === 'held' || label === 'kept' ? outcomeWhy(row) : label}:${table}`, row.rows);
+    add(`detached:${table}`, row.detached);
+  }
+  return counts;
+}
+
+const OUTCOME_KEYS: Readonly<Record<Outcome, string | null>> = {
+  delete: 'erased',
+  mask: 'masked',
+  keep: 'kept',
+  held: 'held',
+  floor: 'kept',
+  shared: 'kept',
+  pinned: 'pinned',
+  other: null,
+};
+
+function outcomeWhy({ outcome, why }: RowCount): string {
+  if (outcome === 'held') return why?.replace(/^hold:/, 'held:') ?? 'held';
+  if (outcome === 'floor') return `kept:${why ?? 'floor'}`;
+  return outcome === 'shared' ? 'kept:shared' : 'kept:purpose';
+}
+
+/** Counts of a look at the rows as they stand, and whether something is left to do. */
+export async function lookedAt(look: Look): Promise<{ rows: RowCount[]; counts: Record<string, number>; remaining: number }> {
+  const rows = await countRows(look.trx);
+  // A pinned row wears its mask; a reference to a row that is gone cannot be there.
+  const open = rows.map((row) =>
+    row.outcome === 'delete' || row.outcome === 'mask' ? row.rows : row.outcome === 'pinned' ? row.touched : 0,
+  );
+  return { rows, counts: countsOf(look, rows), remaining: open.reduce((sum, number) => sum + number, 0) };
+}

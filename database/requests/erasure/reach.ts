@@ -1,0 +1,103 @@
+import { sql, type RawBuilder } from 'kysely';
+import type { Catalog, CatalogColumn } from '../../../domain/catalog.ts';
+import type { ErasureWay } from '../../../domain/requests/model.ts';
+import type { Edge } from '../../../domain/retention/graph.ts';
+import { EMAIL } from '../../../domain/serving/replica.ts';
+import { ident, tableRef } from '../../identifiers.ts';
+import { all, joins } from '../../retention/protection.ts';
+import type { Condition } from '../../retention/times.ts';
+import type { People } from './keys.ts';
+
+/** Alias of the row that is judged. */
+export const ROW = 't';
+const KEY = 'k';
+
+/** Which keys of a run count. */
+export interface Who extends People {
+  readonly subject: string;
+  /** Ordinals of people who are held as a whole: left out. */
+  readonly without: readonly number[];
+}
+
+/** The row `t` leads along the way to somebody of `who`. By tuples of the columns, so that Postgres may start from the keys. */
+export function leadsTo(way: ErasureWay, table: string, catalog: Catalog, who: Who): Condition {
+  const [first, ...further] = way.steps;
+  if (first === undefined) {
+    const own = way.columns.map((column) => sideOf(way, ident(ROW, column)));
+    const parts = way.columns.map((column, index) => partOf(way, index, columnOf(catalog, table, column)));
+    return sql<boolean>`(${sql.join(own)}) in (select ${sql.join(parts)} from probity.run_key as ${ident(KEY)} where ${amongKeys(way, who)})`;
+  }
+  const cast = first.asText ? sql`::text` : sql``;
+  const own = first.columns.map((column) => sql`${ident(ROW, column)}${cast}`);
+  const there = first.toColumns.map((column) => sql`${ident('s1', column)}${cast}`);
+  const when = Object.entries(first.when).map(([column, value]) => sql<boolean>`${ident(ROW, column)}::text = ${String(value)}`);
+  const tables = way.steps.map((step, index) => sql`${tableRef(step.to)} as ${ident(`s${index + 1}`)}`);
+  const joined = further.map((step, index) => joins(step, `s${index + 1}`, `s${index + 2}`));
+  const condition = all([...joined, namesKey(way, `s${way.steps.length}`, catalog), amongKeys(way, who)]);
+  return all([
+    ...when,
+    sql<boolean>`(${sql.join(own)}) in (select ${sql.join(there)} from ${sql.join(tables)}, probity.run_key as ${ident(KEY)} where ${condition})`,
+  ]);
+}
+
+/** What stands behind `from`, and the condition, for a join of the rows `t` of a table with the keys `k` along a way. */
+export function joinedAlong(way: ErasureWay, table: string, catalog: Catalog, who: Who): { from: RawBuilder<unknown>; where: Condition } {
+  const aliases = [ROW, ...way.steps.map((_, index) => `s${index + 1}`)];
+  const tables = [table, ...way.steps.map((step) => step.to)].map(
+    (name, index) => sql`${tableRef(name)} as ${ident(aliases[index] ?? '')}`,
+  );
+  const steps = way.steps.map((step: Edge, index) => joins(step, aliases[index] ?? '', aliases[index + 1] ?? ''));
+  const where = all([...steps, namesKey(way, aliases.at(-1) ?? ROW, catalog, table), amongKeys(way, who)]);
+  return { from: sql`${sql.join(tables)}, probity.run_key as ${ident(KEY)}`, where };
+}
+
+/** The way in words: `order_id → public.order → customer_id`. */
+export function wayText(way: ErasureWay): string {
+  return [...way.steps.flatMap((step) => [step.columns.join(', '), step.to]), way.columns.join(', ')].join(' → ');
+}
+
+function namesKey(way: ErasureWay, alias: string, catalog: Catalog, table?: string): Condition {
+  const last = way.steps.at(-1)?.to ?? table ?? '';
+  const same = way.columns.map((column, index) => {
+    return sql<boolean>`${sideOf(way, ident(alias, column))} = ${partOf(way, index, columnOf(catalog, last, column))}`;
+  });
+  return all(same);
+}
+
+function amongKeys(way: ErasureWay, who: Who): Condition {
+  return all([
+    sql<boolean>`${ident(KEY)}.run_id = ${who.runId} and ${ident(KEY)}.class = ${who.class} and ${ident(KEY)}.subject = ${who.subject}`,
+    sql<boolean>`${ident(KEY)}.identity = ${way.identity}`,
+    ...(who.chunk === null ? [] : [sql<boolean>`${ident(KEY)}.chunk = ${who.chunk}`]),
+    ...(who.without.length === 0 ? [] : [sql<boolean>`${ident(KEY)}.person <> all(${who.without}::integer[])`]),
+  ]);
+}
+
+/** People write one address in several ways: no outer blanks, no case. As the consent ledger compares them. */
+export function addressText(value: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`lower(btrim(${value}::text))`;
+}
+
+function sideOf(way: ErasureWay, value: RawBuilder<unknown>): RawBuilder<unknown> {
+  if (way.identity === EMAIL) return addressText(value);
+  return way.asText ? sql`${value}::text` : value;
+}
+
+function partOf(way: ErasureWay, index: number, column: CatalogColumn): RawBuilder<unknown> {
+  const part = sql`${ident(KEY)}.parts[${sql.lit(index + 1)}]`;
+  if (way.identity === EMAIL) return addressText(part);
+  return way.asText ? part : sql`cast(${part} as ${sql.raw(comparedAs(column))})`;
+}
+
+/** The column's type without length and precision: a cast to them would cut a longer value down to somebody else's. */
+function comparedAs(column: CatalogColumn): string {
+  if (column.baseType === 'text' || column.baseType === 'varchar') return 'text';
+  if (column.baseType === 'bpchar') return 'bpchar';
+  return column.type.replace(/\([\d, ]+\)/, '');
+}
+
+export function columnOf(catalog: Catalog, table: string, name: string): CatalogColumn {
+  const column = catalog.tables[table]?.columns.find((candidate) => candidate.name === name);
+  if (column === undefined) throw new Error(`There is no column ${name} in ${table}`);
+  return column;
+}

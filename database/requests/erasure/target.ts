@@ -1,0 +1,139 @@
+import type { Catalog, CatalogTable } from '../../../domain/catalog.ts';
+import type { IncomingEdge, StoreErasure, TableErasure } from '../../../domain/requests/model.ts';
+import { storeEdges, type Edge } from '../../../domain/retention/graph.ts';
+import { inStore } from '../../../manifest/ids.ts';
+import type { Manifest } from '../../../manifest/model.ts';
+import { readCatalog } from '../../catalog.ts';
+import { StoreError } from '../../errors.ts';
+import { inTransaction, type Store } from '../../store.ts';
+import { chooseMasks, type ChosenMasks } from './choose.ts';
+import { PRINTED } from './constraints.ts';
+import { jsonSteps } from './json-paths.ts';
+
+/** An erasure together with the live catalog and the masks that it allows, ready to be counted and carried out. */
+export interface ErasureTarget {
+  readonly store: Store;
+  readonly manifest: Manifest;
+  readonly catalog: Catalog;
+  readonly edges: readonly Edge[];
+  readonly erasure: StoreErasure;
+  /** The tables of the erasure in its order, then those that only hold references to their rows. */
+  readonly tables: readonly TargetTable[];
+}
+
+export interface TargetTable {
+  /** `schema.table` */
+  readonly name: string;
+  readonly live: CatalogTable;
+  /** Null for a table of which no row is anybody's, only references from it. */
+  readonly plan: TableErasure | null;
+  readonly masks: ChosenMasks | null;
+  /** References from it that may be set null, in the order of their bits in `probity_row.detach`. */
+  readonly detachable: readonly Edge[];
+}
+
+// A bigint's bits, the sign left alone.
+const MOST_DETACHABLE = 62;
+const LIMITS = {
+  readOnly: true,
+  isolation: 'repeatable read',
+  lockTimeoutMs: 5_000,
+  statementTimeoutMs: 60_000,
+  settings: PRINTED,
+} as const;
+
+/**
+ * Reads the catalog again and chooses masks. Throws a `StoreError`: of kind `schema` when the plan does not fit the tables as they are, of
+ * kind `constraint` (with table, column and constraint named) when a column can hold no mask. Changes nothing.
+ */
+export async function openErasure(store: Store, manifest: Manifest, erasure: StoreErasure): Promise<ErasureTarget> {
+  const catalog = await readCatalog(store);
+  const incoming = erasure.tables.flatMap((plan) => plan.incoming);
+  const planned = erasure.tables.map((plan) => plan.table);
+  const others = [...new Set(incoming.map(({ edge }) => edge.from))].filter((name) => !planned.includes(name)).sort();
+  for (const plan of erasure.tables) refuse(store.name, catalog, plan);
+  const tables: TargetTable[] = [];
+  for (const name of [...planned, ...others]) {
+    const live = liveTable(store.name, catalog, name);
+    const plan = erasure.tables.find((candidate) => candidate.table === name) ?? null;
+    const detachable = incoming.filter((it) => it.edge.from === name && it.otherwise === 'detach').map((it) => it.edge);
+    if (detachable.length > MOST_DETACHABLE) throw unlike(store.name, name, `more than ${MOST_DETACHABLE} references would be set null`);
+    for (const edge of detachable)
+      if (detachedColumns(live, edge).length === 0) throw unlike(store.name, name, `the reference ${edge.name} cannot be set null`);
+    const wanted = plan !== null && plan.masks.length + plan.masksWhenPinned.length + plan.json.length > 0;
+    const masks = wanted ? await inTransaction(store, LIMITS, (trx) => chooseMasks(trx, store.name, live, plan)) : null;
+    tables.push({ name, live, plan, masks, detachable });
+  }
+  return { store, manifest, catalog, edges: storeEdges(catalog, manifest), erasure, tables };
+}
+
+function liveTable(store: string, catalog: Catalog, name: string): CatalogTable {
+  const live = catalog.tables[name];
+  if (live === undefined || live.kind === 'view') throw unlike(store, name, 'there is no such table');
+  return live;
+}
+
+/** What would do more than the plan says, or something else. */
+function refuse(store: string, catalog: Catalog, plan: TableErasure): void {
+  const live = liveTable(store, catalog, plan.table);
+  const columns = new Set(live.columns.map((column) => column.name));
+  const named = [
+    ...plan.masks,
+    ...plan.masksWhenPinned,
+    ...plan.json.map((part) => part.column),
+    ...(plan.floor === null ? [] : [plan.floor.after]),
+  ];
+  const missing = named.find((name) => !columns.has(name));
+  if (missing !== undefined) throw unlike(store, plan.table, `there is no column ${missing}`);
+  const path = plan.json.find((part) => jsonSteps(part.path) === null);
+  if (path !== undefined) throw unlike(store, plan.table, `the path in ${path.column} is more than names, numbers and [*]`);
+  if (plan.ways.length === 0) throw unlike(store, plan.table, 'no way leads from it to a person');
+  const rule = live.rules[0];
+  if (rule !== undefined && plan.rows !== 'keep')
+    throw unlike(store, plan.table, `the rewrite rule ${rule} may change what a DELETE or UPDATE does`);
+  if (plan.rows !== 'delete') return;
+  // A constraint that nobody planned for would delete or change rows on its own.
+  const keys = Object.values(catalog.tables).flatMap((table) =>
+    table.foreignKeys.map((key) => ({ from: `${table.schema}.${table.name}`, key })),
+  );
+  const ancestors = withAncestors(catalog, plan.table);
+  const unplanned = keys.find(
+    ({ from, key }) => ancestors.includes(key.references) && key.enforced && !plan.incoming.some((it) => covers(it, from, key.name)),
+  );
+  if (unplanned !== undefined)
+    throw unlike(store, plan.table, `the plan does not say what becomes of rows of ${unplanned.from} (${unplanned.key.name})`);
+}
+
+function withAncestors(catalog: Catalog, table: string): string[] {
+  const parent = catalog.tables[table]?.partitionOf ?? null;
+  return parent === null ? [table] : [table, ...withAncestors(catalog, parent)];
+}
+
+function covers({ edge }: IncomingEdge, from: string, key: string): boolean {
+  return edge.from === from && edge.foreignKey?.name === key;
+}
+
+/**
+ * The columns that end a reference when they become null. One is enough unless the key is MATCH FULL; a column that other references share,
+ * such as a tenant's, is left alone where it can be.
+ */
+export function detachedColumns(live: CatalogTable, edge: Edge): readonly string[] {
+  const open = edge.columns.filter((name) =>
+    live.columns.some((column) => column.name === name && column.nullable && column.generated === null),
+  );
+  if (edge.foreignKey?.match === 'full') return open.length === edge.columns.length ? open : [];
+  const others = live.foreignKeys.filter((key) => key.name !== edge.foreignKey?.name).flatMap((key) => key.columns);
+  const own = open.filter((name) => !others.includes(name));
+  return own.length > 0 ? own : open;
+}
+
+/** The subject's own table, when this store holds it: `schema.table`. */
+export function subjectTable({ store, manifest, erasure }: ErasureTarget): string | null {
+  const id = manifest.subjects[erasure.subject]?.table;
+  return id !== undefined && id.startsWith(`${store.name}.`) ? inStore(id) : null;
+}
+
+function unlike(store: string, table: string, what: string): StoreError {
+  const sentence = `${what}: check the manifest and plan again`;
+  return new StoreError({ store, table, code: 'PB004', kind: 'schema', retryable: false, sentence });
+}
