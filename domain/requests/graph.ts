@@ -46,13 +46,18 @@ function rootOf(catalog: Catalog, table: string): string {
 
 /** A reference that foreign keys of several partitions repeat is one. */
 function distinct(edges: readonly Edge[]): Edge[] {
-  const byMeaning = Map.groupBy(inOrder(edges), (it) => canonicalJson([it.from, it.columns, it.to, it.toColumns, it.when]));
+  const meaning = ({ from, to, columns, toColumns, when }: Edge): unknown => [from, to, columns, toColumns, when];
+  const byMeaning = Map.groupBy(
+    inOrder(edges, (edge) => [meaning(edge), edge]),
+    (edge) => canonicalJson(meaning(edge)),
+  );
   return [...byMeaning.values()].map(([first]) => first!);
 }
 
-export function inOrder<T>(values: readonly T[]): T[] {
+/** Sorted by the canonical text of what is looked at. */
+export function inOrder<T>(values: readonly T[], by: (value: T) => unknown = (value) => value): T[] {
   return values
-    .map((value) => ({ value, text: canonicalJson(value) }))
+    .map((value) => ({ value, text: canonicalJson(by(value)) }))
     .sort((one, other) => (one.text < other.text ? -1 : one.text > other.text ? 1 : 0))
     .map(({ value }) => value);
 }
@@ -79,7 +84,7 @@ export interface DirectEnd {
 /** Who the rows of a table name without any hop; first by its key. */
 export function directEnds(graph: ErasureGraph, table: string): DirectEnd[] {
   const declared = graph.manifest.subjects[graph.subject];
-  if (declared === undefined) return [];
+  if (declared === undefined || isOthersOwn(graph, table)) return [];
   const home = homeOf(graph);
   if (home === table) return [{ columns: declared.key, identity: KEY_IDENTITY, asText: false }];
   if (home === null) return elsewhere(graph, table);

@@ -103,7 +103,6 @@ function waysFrom(
   visited: readonly string[],
   start: string,
 ): ErasureWay[] {
-  if (isOthersOwn(graph, table)) return [];
   const ends = directEnds(graph, table);
   const here = ends.map((end): ErasureWay => ({ steps: [], ...end, unnamed: [], shared: null }));
   if (table === homeOf(graph)) return here;
