@@ -40,10 +40,7 @@ export async function openRetention(dependencies: ActivityDependencies, request:
   const version = await currentManifest(home.db);
   if (version === null) throw refusal('no manifest', 'No manifest has been applied: run `probity apply`');
   const manifest = (earlier === null ? null : await readManifest(home.db, earlier.manifestHash)) ?? version.manifest;
-  const names = [
-    ...new Set(Object.entries(manifest.tables).flatMap(([id, table]) => (table.retention === null ? [] : [storeOf(id)]))),
-  ].sort();
-  const stores = new Map(names.map((name) => [name, dependencies.store(manifest, name)]));
+  const stores = retentionStores(dependencies, manifest);
   const mode = request.dryRun ? 'observe' : manifest.mode;
   if (mode === 'enforce') {
     dependencies.signingKey();
@@ -56,12 +53,19 @@ export async function openRetention(dependencies: ActivityDependencies, request:
     mode,
     asOf: earlier?.asOf ?? (await judgeTime(dependencies, request, stores)),
     actor: request.actor,
-    incarnations: await incarnations(stores, mode),
+    // Home's too: the proofs that it keeps are pruned whether or not a table of it has a rule.
+    incarnations: await incarnations(new Map([...stores, [home.name, home]]), mode),
   });
   const plan = await planRetention({ stores, manifest, manifestHash: run.manifestHash, asOf: run.asOf, only: request.only });
   const hash = await savePlan(home.db, run.runId, { ...plan, mode });
   await setRunState(home.db, run.runId, mode === 'observe' ? 'observed' : 'running');
   return opened(manifest, { ...plan, mode }, hash, mode);
+}
+
+/** Stores with a table that has a rule. */
+function retentionStores(dependencies: ActivityDependencies, manifest: Manifest): ReadonlyMap<string, Store> {
+  const names = Object.entries(manifest.tables).flatMap(([id, table]) => (table.retention === null ? [] : [storeOf(id)]));
+  return new Map([...new Set(names)].sort().map((name) => [name, dependencies.store(manifest, name)]));
 }
 
 /** A restored store may have lost holds: it is not changed before it has got them back. */
@@ -88,7 +92,7 @@ export async function confirmRetention(
   const shown = planHash === null ? null : await readPlan(home.db, planHash);
   const manifest = run === null ? null : await readManifest(home.db, run.manifestHash);
   if (run === null || planHash === null || shown === null || manifest === null) throw restored(home.name, `run ${request.runId}`);
-  const stores = new Map(Object.keys(run.incarnations).map((name) => [name, dependencies.store(manifest, name)]));
+  const stores = retentionStores(dependencies, manifest);
   const counted = await planRetention({ stores, manifest, manifestHash: run.manifestHash, asOf: run.asOf, only: request.only });
   const plan = { ...counted, mode: run.mode };
   if (!drifted(shown, plan)) return opened(manifest, shown, planHash, run.mode);

@@ -2,7 +2,7 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { issueCertificate } from '../database/certificates.ts';
 import { runRecords } from '../database/ledger.ts';
-import { releaseLease, renewLease, takeLease, LEASE_MS, type Lease } from '../database/lease.ts';
+import { releaseLease, takeLease, type Lease } from '../database/lease.ts';
 import { acceptIncarnations, approveRun, setRunState } from '../database/runs.ts';
 import { dropPartitions } from '../database/retention/drop.ts';
 import { runLane, type LaneResult } from '../database/retention/lane.ts';
@@ -11,18 +11,16 @@ import { recheckTable } from '../database/retention/recheck.ts';
 import { chainHeads } from '../domain/evidence/chain.ts';
 import { closingStatements, runOutcome, tableOutcomes } from '../domain/retention/outcome.ts';
 import type { Unit } from '../domain/retention/plan.ts';
+import { proofsOutcome, proofsStatement } from '../domain/retention/proofs.ts';
 import type { RunState } from '../domain/runs.ts';
 import { nextWindow } from '../domain/time.ts';
 import type { OpenedPlan } from '../domain/retention/opened.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { guarded, refusal } from './failures.ts';
+import { CALL_BUDGET_MS, whileLeased } from './retention-lease.ts';
 import { confirmRetention, openRetention, type OpenRequest } from './retention-open.ts';
+import { countProofs as countProofsOf, pruneProofs as pruneProofsOf, runStores, type ProofsReport } from './retention-proofs.ts';
 import { knownIncarnation, runContext, tableContext, tablePlan, type RunCache, type TableContext } from './retention-context.ts';
-
-/** One call of `purgeLane` works this long at most, so that histories stay small and a pause is felt. Milliseconds. */
-const CALL_BUDGET_MS = 30_000;
-/** The lease outlives a few renewals that fail. Milliseconds. */
-const RENEW_MS = LEASE_MS / 6;
 
 export interface TableRequest {
   readonly runId: string;
@@ -53,6 +51,16 @@ export interface RecheckReport {
 
 const RESTORED =
   'a store was not what it was when the run began (restored, copied or failed over); a person let the run go on or cancelled it';
+
+const PROOFS_FAILED = 'the pruning of consent records ended in an error; the next run goes on with it';
+
+export interface Certified {
+  readonly serial: number;
+  readonly outcome: 'complete' | 'incomplete' | 'cancelled';
+  readonly changed: number;
+  /** Contents of consent records that were pruned; null where the run did not look at them. */
+  readonly proofs: number | null;
+}
 
 export type RetentionActivities = ReturnType<typeof retentionActivities>;
 
@@ -91,7 +99,9 @@ export function retentionActivities(dependencies: ActivityDependencies) {
       const closedUntil = windowClosed(context);
       const work = laneWork(context, { ...request, lane: 0, lanes: 1, units: null });
       if (closedUntil !== null) return { done: false, seq: request.knownSteps, changed: 0, steps: 0, closedUntil };
-      const { seq, changed, steps } = await whileLeased(work, () => dropPartitions(work, faults, () => Context.current().heartbeat()));
+      const { seq, changed, steps } = await whileLeased(work.target.store, work.lease, () =>
+        dropPartitions(work, faults, () => Context.current().heartbeat()),
+      );
       await faults('before return');
       return { done: true, seq, changed, steps, closedUntil };
     });
@@ -105,7 +115,7 @@ export function retentionActivities(dependencies: ActivityDependencies) {
       const until = dependencies.now() + CALL_BUDGET_MS;
       const stop = (): boolean => signal.aborted || dependencies.now() >= until || windowClosed(context) !== null;
       const beat = (progress: { readonly steps: number; readonly changed: number }): void => Context.current().heartbeat(progress);
-      const result = await whileLeased(work, (lost) =>
+      const result = await whileLeased(work.target.store, work.lease, (lost) =>
         runLane(work, { stop: () => lost() || stop(), beat, sleep: rest(signal), now: () => performance.now(), faults }),
       );
       await faults('before return');
@@ -117,7 +127,7 @@ export function retentionActivities(dependencies: ActivityDependencies) {
     guarded(async () => {
       const context = await tableContext(dependencies, cache, request.runId, request.index);
       const work = laneWork(context, { ...request, lane: 0, lanes: 1, units: null });
-      const { remaining, units, seq } = await whileLeased(work, () => recheckTable(work, faults));
+      const { remaining, units, seq } = await whileLeased(work.target.store, work.lease, () => recheckTable(work, faults));
       if (remaining === 0) await releaseLease(context.target.store, work.lease);
       return { remaining, units: context.target.plan.units.flatMap((unit, index) => (units.includes(unit.oid) ? [index] : [])), seq };
     });
@@ -133,6 +143,14 @@ export function retentionActivities(dependencies: ActivityDependencies) {
       });
     });
 
+  /** How many contents of consent records have been out of force for long enough. Reads only. */
+  const countProofs = (request: { readonly runId: string }): Promise<number> =>
+    guarded(async () => countProofsOf(dependencies, await runContext(dependencies, cache, request.runId)));
+
+  /** The consent ledger's own retention. Fails retryably, with type `leased`, while another run is at it. */
+  const pruneProofs = (request: { readonly runId: string; readonly knownSteps: number }): Promise<ProofsReport> =>
+    guarded(async () => pruneProofsOf(dependencies, await runContext(dependencies, cache, request.runId), request.knownSteps));
+
   /** Tells from the ledgers alone what happened, signs it, and closes the run. */
   const certify = (request: {
     readonly runId: string;
@@ -140,10 +158,12 @@ export function retentionActivities(dependencies: ActivityDependencies) {
     readonly steps: Readonly<Record<string, number>>;
     /** A store was not what it was, and a person let the run go on. */
     readonly restored: boolean;
-  }): Promise<{ readonly serial: number; readonly outcome: 'complete' | 'incomplete' | 'cancelled'; readonly changed: number }> =>
+    /** The ledger's own retention ended in an error, or was not part of the run. */
+    readonly proofs: 'done' | 'failed' | 'not asked for';
+  }): Promise<Certified> =>
     guarded(async () => {
       const { run, manifest, plan } = await runContext(dependencies, cache, request.runId);
-      const names = [...new Set(plan.tables.map((table) => table.store))];
+      const names = runStores({ plan }, home.name);
       const records = (await Promise.all(names.map((name) => runRecords(dependencies.store(manifest, name).db, run.runId)))).flat();
       const heads = chainHeads(records);
       for (const head of heads) {
@@ -157,6 +177,8 @@ export function retentionActivities(dependencies: ActivityDependencies) {
         if (found < seq) throw refusal('restored', 'A ledger has lost steps that were committed; no certificate is issued');
       }
       const tables = tableOutcomes(plan, records);
+      const proofs = proofsOutcome(records);
+      const outcomeOfTables = runOutcome(plan, records, tables, request.cancelled);
       const content = {
         organisation: manifest.organisation,
         job: 'retention',
@@ -167,9 +189,14 @@ export function retentionActivities(dependencies: ActivityDependencies) {
         approvedBy: run.approvedBy,
         asOf: run.asOf.toISOString(),
         startedAt: run.openedAt.toISOString(),
-        outcome: runOutcome(plan, records, tables, request.cancelled),
+        outcome: outcomeOfTables === 'complete' && request.proofs === 'failed' ? ('incomplete' as const) : outcomeOfTables,
         tables,
-        statements: [...closingStatements(plan, records), ...(request.restored ? [RESTORED] : [])],
+        statements: [
+          ...closingStatements(plan, records),
+          ...(proofs === null ? [] : [proofsStatement(proofs)]),
+          ...(request.proofs === 'failed' ? [PROOFS_FAILED] : []),
+          ...(request.restored ? [RESTORED] : []),
+        ],
         heads,
       };
       const { certificate } = await issueCertificate(home, content, records, dependencies.signingKey());
@@ -177,7 +204,7 @@ export function retentionActivities(dependencies: ActivityDependencies) {
       const { outcome } = certificate;
       await setRunState(home.db, run.runId, outcome);
       const changed = certificate.tables.reduce((sum, table) => sum + table.erased + table.masked, 0);
-      return { serial: certificate.serial, outcome, changed };
+      return { serial: certificate.serial, outcome, changed, proofs: proofs?.pruned ?? null };
     });
 
   /** A person has looked at the stores and lets the run go on with them as they are. */
@@ -213,6 +240,8 @@ export function retentionActivities(dependencies: ActivityDependencies) {
     purgeLane,
     recheck,
     releaseTable,
+    countProofs,
+    pruneProofs,
     certify,
   };
 }
@@ -241,19 +270,6 @@ function unitOfPass(unit: Unit, index: number, request: LaneRequest): Unit {
   if (request.units === null) return unit;
   if (!request.units.includes(index)) return { ...unit, strategy: { kind: 'none', because: 'nothing is left' } };
   return { ...unit, strategy: { kind: 'blocks', because: 'rows were left' } };
-}
-
-/** Keeps the lease alive by the clock, whatever a single batch takes. */
-async function whileLeased<T>(work: LaneWork, act: (lost: () => boolean) => Promise<T>): Promise<T> {
-  let failure: unknown = null;
-  const renewals = setInterval(() => {
-    renewLease(work.target.store, work.lease).catch((error: unknown) => (failure = error));
-  }, RENEW_MS);
-  try {
-    return await act(() => failure !== null);
-  } finally {
-    clearInterval(renewals);
-  }
 }
 
 /** Sleeps, unless the activity is cancelled first. */

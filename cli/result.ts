@@ -23,7 +23,7 @@ export function resultText(runId: string, followed: Followed, certificateFile: s
   if (exit === EXIT.person) return `${colours.yellow(status.run.state)}: once that is settled, probity retention resume ${runId}`;
   const outcome = ending?.outcome ?? status.run.state;
   if (outcome === 'observed' && status.plan !== null) {
-    return `${planText(status.plan, { previous: null, duty: 1, colours, width: io.width })}\n${colours.green('observed')}: nothing was changed`;
+    return `${planText(status.plan, { previous: null, duty: 1, colours, width: io.width })}\n${colours.green('observed')}: nothing was changed${proofsText(ending, 'would be pruned')}`;
   }
   const certificate = status.certificate?.certificate;
   if (certificate === undefined) return `${outcome}: no certificate was issued`;
@@ -32,11 +32,17 @@ export function resultText(runId: string, followed: Followed, certificateFile: s
   const paint = outcome === 'complete' ? colours.green : colours.red;
   return [
     outcomeTable(certificate.tables, io.width),
-    `${paint(outcome)}: ${rows(changed)} changed in ${seconds(took)} · certificate no. ${certificate.serial}, ${status.certificate?.records.length ?? 0} records, key ${certificate.keyId}`,
+    `${paint(outcome)}: ${rows(changed)} changed in ${seconds(took)}${proofsText(ending, 'pruned')} · certificate no. ${certificate.serial}, ${status.certificate?.records.length ?? 0} records, key ${certificate.keyId}`,
     certificateFile === null
       ? `hand it over: probity evidence export ${runId} --out certificate.json`
       : `written to ${certificateFile}; check it: probity evidence verify ${certificateFile}`,
   ].join('\n');
+}
+
+/** The consent ledger's own retention, where there was something to prune. */
+function proofsText(ending: Followed['ending'], what: string): string {
+  const proofs = ending?.outcome === 'failed' ? null : (ending?.proofs ?? null);
+  return proofs === null || proofs === 0 ? '' : ` · contents of ${count(proofs)} consent record${proofs === 1 ? '' : 's'} ${what}`;
 }
 
 /** The same for programs. */
@@ -50,6 +56,7 @@ export function resultJson(runId: string, { status, ending, exit }: Followed, ce
     plan: status?.run.planHash ?? null,
     planned: status?.plan?.tables.reduce((sum, table) => sum + table.rows, 0) ?? null,
     changed: certificate === null ? 0 : certificate.tables.reduce((sum, table) => sum + table.erased + table.masked, 0),
+    proofs: ending === null || ending.outcome === 'failed' ? null : ending.proofs,
     failure: failed,
     serial: certificate?.serial ?? null,
     certificateFile: certificate === null ? null : certificateFile,

@@ -13,6 +13,7 @@ import {
 } from '@temporalio/workflow';
 import type { LaneReport, RetentionActivities } from '../activities/retention.ts';
 import { approveUpdate, pauseSignal, progressQuery, resumeSignal } from './messages.ts';
+import { PROOFS_LANE } from '../domain/retention/proofs.ts';
 import type { OpenedPlan, OpenedTable } from '../domain/retention/opened.ts';
 import type { Approval, RetentionInput, RetentionProgress, RetentionResult, RetentionStage, RetentionState } from './retention.types.ts';
 
@@ -43,6 +44,8 @@ const planning = proxyActivities<RetentionActivities>({
 const MAX_PASSES = 100;
 /** Well below Temporal's own limit of 51,200 events, so that a replay takes no time. */
 const MAX_HISTORY = 2_000;
+/** The lane of the proofs, behind the index of their store. */
+const PROOFS_CHAIN = `/${PROOFS_LANE}`;
 
 /** Plan, approval where policy asks for it, then table by table until nothing is left, then the certificate. */
 export async function retention(input: RetentionInput): Promise<RetentionResult> {
@@ -89,12 +92,13 @@ export async function retention(input: RetentionInput): Promise<RetentionResult>
   async function purge(): Promise<RetentionResult> {
     if (state === null) {
       const plan = await planning.openRun({ ...opening(input), runId, scheduledAt: scheduledAt() });
-      if (plan.mode === 'observe') return result(plan, 'observed', 0, null);
-      state = plan.needsApproval ? await approvedPlan(plan) : begin(plan, null);
+      if (plan.mode === 'observe') return result(plan, { outcome: 'observed', changed: 0, serial: null, proofs: await countedProofs() });
+      state = plan.needsApproval ? await approvedPlan(plan) : begin(plan, null, input);
     }
     const current = state;
     stage = 'running';
     while (current.table < current.plan.tables.length) await workOn(current);
+    while (current.proofs === 'open') await workOnProofs(current);
     return await close(current, false);
   }
 
@@ -133,7 +137,7 @@ export async function retention(input: RetentionInput): Promise<RetentionResult>
       if (confirmed.planHash === plan.planHash) {
         await brief.recordApproval({ runId, actor });
         await brief.recordState({ runId, state: 'running' });
-        return begin(plan, actor);
+        return begin(plan, actor, input);
       }
       approved = null;
       plan = confirmed;
@@ -144,6 +148,31 @@ export async function retention(input: RetentionInput): Promise<RetentionResult>
   async function workOn(current: RetentionState): Promise<void> {
     const table = current.plan.tables[current.table];
     if (table === undefined) return;
+    const kind = await oneOf(current, () => oneRound(current, table));
+    if (kind === null) return;
+    // We were silent for too long and another run took the table: it is asked for again, behind that run.
+    if (kind === 'fenced') {
+      current.fence = null;
+      return;
+    }
+    current.failed[current.table] = kind;
+    await leave(current);
+  }
+
+  /** The same for the consent ledger's own retention. */
+  async function workOnProofs(current: RetentionState): Promise<void> {
+    const kind = await oneOf(current, async () => {
+      stage = 'proofs';
+      const known = Object.entries(current.steps).find(([chain]) => chain.endsWith(PROOFS_CHAIN))?.[1] ?? 0;
+      const { done, seq, store } = await long.pruneProofs({ runId, knownSteps: known });
+      current.steps[`${store}${PROOFS_CHAIN}`] = seq;
+      if (done) current.proofs = 'done';
+    });
+    if (kind !== null && kind !== 'fenced') current.proofs = 'failed';
+  }
+
+  /** One piece of work that a pause or a cancellation may end. Returns what it failed with, where that is for its caller to judge. */
+  async function oneOf(current: RetentionState, act: () => Promise<void>): Promise<string | null> {
     await whileAllowed();
     // Behind the pause, which the next execution would not know of.
     if (workflowInfo().historyLength > MAX_HISTORY) {
@@ -151,21 +180,28 @@ export async function retention(input: RetentionInput): Promise<RetentionResult>
     }
     try {
       round = new CancellationScope({ cancellable: true });
-      await round.run(() => oneRound(current, table));
+      await round.run(act);
+      return null;
     } catch (error) {
-      if (isCancellation(error) && paused) return;
+      if (isCancellation(error) && paused) return null;
       const kind = kindOf(error);
       if (kind === null) throw error;
-      if (kind === 'restored' || kind === 'permission') return park(current, kind);
-      // We were silent for too long and another run took the table: it is asked for again, behind that run.
-      if (kind === 'fenced') {
-        current.fence = null;
-        return;
-      }
-      current.failed[current.table] = kind;
-      await leave(current);
+      if (kind !== 'restored' && kind !== 'permission') return kind;
+      await park(current, kind);
+      return null;
     } finally {
       round = null;
+    }
+  }
+
+  /** A count that cannot be had is no reason to tell nothing of the plan. */
+  async function countedProofs(): Promise<number | null> {
+    if (input.only !== null) return null;
+    try {
+      return await long.countProofs({ runId });
+    } catch (error) {
+      if (isCancellation(error) || kindOf(error) === null) throw error;
+      return null;
     }
   }
 
@@ -295,9 +331,10 @@ export async function retention(input: RetentionInput): Promise<RetentionResult>
     for (;;) {
       try {
         const { steps, restored } = current;
-        const { serial, outcome, changed } = await brief.certify({ runId, cancelled, steps, restored });
+        const proofs = current.proofs === 'open' ? 'not asked for' : current.proofs;
+        const certified = await brief.certify({ runId, cancelled, steps, restored, proofs });
         stage = 'closed';
-        return result(current.plan, outcome, changed, serial);
+        return result(current.plan, certified);
       } catch (error) {
         if (kindOf(error) !== 'restored') throw error;
         // Whoever cancels has looked; the certificate tells from the ledgers what there is to tell.
@@ -308,9 +345,9 @@ export async function retention(input: RetentionInput): Promise<RetentionResult>
     }
   }
 
-  function result(plan: OpenedPlan, outcome: RetentionResult['outcome'], changed: number, serial: number | null): RetentionResult {
+  function result(plan: OpenedPlan, ended: Omit<RetentionResult, 'runId' | 'planHash' | 'planned'>): RetentionResult {
     const planned = plan.tables.reduce((sum, table) => sum + table.rows, 0);
-    return { runId, planHash: plan.planHash, outcome, planned, changed, serial };
+    return { runId, planHash: plan.planHash, planned, ...ended };
   }
 }
 
@@ -318,7 +355,7 @@ function opening({ actor, asOf, only, dryRun }: RetentionInput): Omit<RetentionI
   return { actor, asOf, only, dryRun };
 }
 
-function begin(plan: OpenedPlan, approvedBy: string | null): RetentionState {
+function begin(plan: OpenedPlan, approvedBy: string | null, { only }: RetentionInput): RetentionState {
   return {
     plan,
     approvedBy,
@@ -332,6 +369,8 @@ function begin(plan: OpenedPlan, approvedBy: string | null): RetentionState {
     changedInPass: 0,
     failed: {},
     restored: false,
+    // Who asks for some tables asks for them alone.
+    proofs: only === null ? 'open' : 'not asked for',
   };
 }
 

@@ -32,10 +32,12 @@ export interface RetentionState {
   failed: Record<string, string>;
   /** A store was not what it was, and a person let the run go on. */
   restored: boolean;
+  /** The consent ledger's own retention, which comes behind the tables. */
+  proofs: 'open' | 'done' | 'failed' | 'not asked for';
 }
 
 export type RetentionStage =
-  'planning' | 'waiting for approval' | 'running' | 'paused' | 'outside the window' | 'parked' | 'closing' | 'closed';
+  'planning' | 'waiting for approval' | 'running' | 'paused' | 'outside the window' | 'proofs' | 'parked' | 'closing' | 'closed';
 
 /** The answer to the `progress` query. */
 export interface RetentionProgress {
@@ -56,6 +58,8 @@ export interface RetentionResult {
   readonly outcome: 'observed' | 'complete' | 'incomplete' | 'cancelled';
   readonly planned: number;
   readonly changed: number;
+  /** Contents of consent records that the ledger's own retention pruned, or in mode observe would; null: it was not part of the run, or could not be counted. */
+  readonly proofs: number | null;
   readonly serial: number | null;
 }
 

@@ -1,7 +1,9 @@
 import { sql, type Transaction } from 'kysely';
 import { prunable } from '../../domain/permission/prunable.ts';
 import type { ConsentRecord, Micros, PermissionRule } from '../../domain/permission/types.ts';
+import { ACTIVE, lockAndReadHolds } from '../holds.ts';
 import { inTransaction, type Store } from '../store.ts';
+import { pruneLinks } from './prune-links.ts';
 
 /*
  * Which contents may go is decided by `prunable`, people by people. It is not trusted: each batch derives the state anew, compares what still
@@ -12,8 +14,6 @@ import { inTransaction, type Store } from '../store.ts';
 const PEOPLE_AT_ONCE = 200;
 /** By index, whatever the planner thinks of how many people there are; durations as the manifest spells them. */
 const BY_INDEX = { enable_hashjoin: 'off', enable_mergejoin: 'off', enable_seqscan: 'off', jit: 'off', intervalstyle: 'iso_8601' };
-/** Deleting links keeps recorders out for a moment; rather leave them for the next time than queue behind a long import. */
-const LINK_LOCK_MS = 1_000;
 
 export interface PruneOptions {
   /** Records that stopped being in force before this have been kept long enough. */
@@ -32,6 +32,8 @@ export interface Pruned {
   readonly links: number;
   /** Contents whose time has come, but that still bear on an answer. */
   readonly kept: number;
+  /** Contents whose time has come, of people under a legal hold. */
+  readonly held: number;
   /** False: recorders were busy, so links without contents are left for the next time. */
   readonly linksDone: boolean;
 }
@@ -56,25 +58,30 @@ export async function pruneConsents(home: Store, { cutOff, enforce, onProgress =
   const of = counted[0]?.people ?? 0;
   let contents = 0;
   let kept = 0;
+  let held = 0;
   let done = 0;
+  const inOne: Transact = async (act) => {
+    await inTransaction(home, { settings: { synchronous_commit: 'on' } }, act);
+  };
   for (let after: string | null = null; ;) {
     const roots = await nextPeople(home, after, cutOff);
     if (roots.length === 0) break;
-    const batch = await pruneBatch(home, roots, cutOff, enforce);
+    const batch = await pruneBatch(home, roots, cutOff, enforce ? inOne : null);
     for (const { decision } of batch.pruned) byDecision[decision] = (byDecision[decision] ?? 0) + 1;
     contents += batch.pruned.length;
     kept += batch.kept;
+    held += batch.held;
     done += roots.length;
     onProgress(Math.min(done, of), of);
     after = roots.at(-1)!;
   }
   onProgress(of, of);
   const links = enforce ? await pruneLinks(home) : { links: 0, linksDone: true };
-  return { contents, byDecision, kept, ...links };
+  return { contents, byDecision, kept, held, ...links };
 }
 
 /** People with a content that is old enough, by the random name of each. */
-async function nextPeople(home: Store, after: string | null, cutOff: Date): Promise<string[]> {
+export async function nextPeople(home: Store, after: string | null, cutOff: Date): Promise<string[]> {
   const { rows } = await inTransaction(home, { readOnly: true, settings: BY_INDEX }, (trx) =>
     sql<{ ref: string }>`
       select l.ref::text as ref from probity.consent_link l
@@ -87,23 +94,26 @@ async function nextPeople(home: Store, after: string | null, cutOff: Date): Prom
   return rows.map(({ ref }) => ref);
 }
 
-async function pruneBatch(
-  home: Store,
-  roots: readonly string[],
-  cutOff: Date,
-  enforce: boolean,
-): Promise<{ readonly pruned: readonly Candidate[]; readonly kept: number }> {
-  if (!enforce)
-    return inTransaction(home, { readOnly: true, settings: BY_INDEX }, async (trx) => ({
-      pruned: await candidates(trx, roots, cutOff),
-      kept: 0,
-    }));
+/** What a batch of people came to. */
+export interface PrunedBatch {
+  readonly pruned: readonly Candidate[];
+  readonly kept: number;
+  readonly held: number;
+}
+
+/** Runs `act` in one transaction of the home store, durable when it returns. An error of `act` rolls it back and comes out as it is. */
+export type Transact = (act: (trx: Transaction<unknown>) => Promise<PrunedBatch>) => Promise<void>;
+
+/** Looks first, without a lock, and takes a transaction only where something is to go; with null never. */
+export async function pruneBatch(home: Store, roots: readonly string[], cutOff: Date, transact: Transact | null): Promise<PrunedBatch> {
+  const looked = await inTransaction(home, { readOnly: true, settings: BY_INDEX }, (trx) => candidates(trx, roots, cutOff));
+  if (transact === null || looked.pruned.length === 0) return { ...looked, kept: 0 };
   let excluded: readonly string[] = [];
   let kept = 0;
   for (;;) {
-    const { pruned, changed } = await attempt(home, roots, cutOff, excluded);
-    if (changed.length === 0) return { pruned, kept };
-    kept += pruned.filter((it) => changed.includes(target(it))).length;
+    const { changed, ...batch } = await attempt(transact, roots, cutOff, excluded, kept);
+    if (changed.length === 0) return batch;
+    kept += batch.pruned.filter((it) => changed.includes(target(it))).length;
     excluded = [...excluded, ...changed];
   }
 }
@@ -111,13 +121,20 @@ async function pruneBatch(
 class WouldChange extends Error {}
 
 /** Deletes and compares; where an answer would be another one, nothing is deleted and those it concerns are named. */
-async function attempt(home: Store, roots: readonly string[], cutOff: Date, excluded: readonly string[]) {
-  let pruned: readonly Candidate[] = [];
+async function attempt(transact: Transact, roots: readonly string[], cutOff: Date, excluded: readonly string[], kept: number) {
+  let batch: PrunedBatch = { pruned: [], kept, held: 0 };
   let changed: string[] = [];
   try {
-    await inTransaction(home, { settings: { ...BY_INDEX, synchronous_commit: 'on' } }, async (trx) => {
+    await transact(async (trx) => {
+      await sql`select ${sql.join(Object.entries(BY_INDEX).map(([key, value]) => sql`pg_catalog.set_config(${key}, ${value}, true)`))}`.execute(
+        trx,
+      );
+      // Whoever is told that a hold is placed may rely on it: nothing of theirs goes after that.
+      await lockAndReadHolds(trx);
       await sql`select probity.lock_consents(${roots}::uuid[])`.execute(trx);
-      pruned = (await candidates(trx, roots, cutOff)).filter((it) => !excluded.includes(target(it)));
+      const found = await candidates(trx, roots, cutOff);
+      const pruned = found.pruned.filter((it) => !excluded.includes(target(it)));
+      batch = { pruned, kept, held: found.held };
       const targets = [...new Map(pruned.map(({ root, purpose }) => [`${root} ${purpose}`, { root, purpose }])).values()];
       const before = await standing(trx, targets, cutOff);
       await sql`delete from probity.consent_content where record_id = any (${pruned.map(({ recordId }) => recordId)}::bigint[])`.execute(
@@ -137,11 +154,12 @@ async function attempt(home: Store, roots: readonly string[], cutOff: Date, excl
       const after = await standing(trx, targets, cutOff);
       changed = targets.map(target).filter((name) => before.get(name) !== after.get(name));
       if (changed.length > 0) throw new WouldChange();
+      return batch;
     });
   } catch (error) {
     if (!(error instanceof WouldChange)) throw error;
   }
-  return { pruned, changed };
+  return { ...batch, changed };
 }
 
 function target({ root, purpose }: Target): string {
@@ -189,8 +207,12 @@ interface Said extends ConsentRecord {
   readonly root: string;
 }
 
-/** Contents of these people that bear on nothing any more. */
-async function candidates(trx: Transaction<unknown>, roots: readonly string[], cutOff: Date): Promise<Candidate[]> {
+/** Contents of these people that bear on nothing any more, and how many such are held. */
+async function candidates(
+  trx: Transaction<unknown>,
+  roots: readonly string[],
+  cutOff: Date,
+): Promise<{ readonly pruned: readonly Candidate[]; readonly held: number }> {
   const { rows: said } = await sql<Omit<Said, 'linkedAt'> & { readonly linkedAt: Micros | null }>`
     select s.root::text as root, c.record_id as id, c.ref::text as source, ${micros('s.linked_at')} as "linkedAt", c.purpose, c.channel, c.decision,
       ${micros('c.captured_at')} as "capturedAt", ${micros('c.received_at')} as "receivedAt", c.given_by as "givenBy", c.basis,
@@ -204,14 +226,28 @@ async function candidates(trx: Transaction<unknown>, roots: readonly string[], c
   const targets = [...byTarget.values()].map(([first]) => ({ root: first!.root, purpose: first!.purpose }));
   const rules = Map.groupBy(await readRules(trx), ({ purpose }) => purpose);
   const alive = await aliveSpans(trx, targets, cutOff);
-  return [...byTarget].flatMap(([name, history]) => {
-    const going = new Set(
+  const going = [...byTarget].flatMap(([name, history]) => {
+    const ids = new Set(
       prunable({ history, rules: rules.get(history[0]!.purpose) ?? [], alive: alive.get(name) ?? [], cutOff: cutOff.getTime() * 1000 }),
     );
     return history.flatMap((it) =>
-      going.has(it.id) ? [{ recordId: it.id, root: it.root, purpose: it.purpose, decision: it.decision }] : [],
+      ids.has(it.id) ? [{ recordId: it.id, root: it.root, purpose: it.purpose, decision: it.decision }] : [],
     );
   });
+  const held = going.length === 0 ? new Set() : await heldPeople(trx, roots);
+  const pruned = going.filter(({ root }) => !held.has(root));
+  return { pruned, held: going.length - pruned.length };
+}
+
+/** Of these people those under a legal hold, whichever of their keys it names. */
+async function heldPeople(trx: Transaction<unknown>, roots: readonly string[]): Promise<ReadonlySet<string>> {
+  const { rows } = await sql<{ root: string }>`
+    select distinct s.root::text as root
+    from (${sources(roots)}) s join probity.consent_link l on l.ref = s.ref
+    join probity.hold h on h.subject = l.subject
+      and l.key = case when cardinality(h.subject_key) = 1 then h.subject_key[1] else to_jsonb(h.subject_key)::text end
+    where ${ACTIVE}`.execute(trx);
+  return new Set(rows.map(({ root }) => root));
 }
 
 async function aliveSpans(
@@ -243,38 +279,4 @@ async function readRules(trx: Transaction<unknown>): Promise<PermissionRule[]> {
 
 function micros(expression: string) {
   return sql`(extract(epoch from ${sql.raw(expression)}) * 1000000)::bigint`;
-}
-
-/**
- * Deletes the links of people about whom nothing is left. A recorder that found a link just before must not lose its record: so recorders,
- * who all begin by writing to this table, wait meanwhile. Links of an open request stay.
- */
-async function pruneLinks(home: Store): Promise<{ readonly links: number; readonly linksDone: boolean }> {
-  const busy = (ref: string) => sql`
-    (exists (select from probity.consent_content c where c.ref = ${sql.ref(ref)})
-      or exists (select from probity.request r where r.ref = ${sql.ref(ref)} and r.closed_at is null))`;
-  const empty = sql`
-    select l.ref from probity.consent_link l
-    where not ${busy('l.ref')}
-      and not exists (select from probity.consent_alias a where a.person = l.ref and ${busy('a.ref')})
-      and not exists (
-        select from probity.consent_alias a
-        where a.ref = l.ref
-          and (${busy('a.person')} or exists (select from probity.consent_alias o where o.person = a.person and ${busy('o.ref')})))`;
-  try {
-    const links = await inTransaction(home, { lockTimeoutMs: LINK_LOCK_MS }, async (trx) => {
-      const { rows: found } = await sql<{ ref: string }>`${empty}`.execute(trx);
-      if (found.length === 0) return 0;
-      await sql`lock table probity.consent_link in share row exclusive mode`.execute(trx);
-      const { rows } = await sql<{ ref: string }>`
-        delete from probity.consent_link d where d.ref = any (${found.map(({ ref }) => ref)}::uuid[]) and d.ref in (${empty}) returning d.ref`.execute(
-        trx,
-      );
-      return rows.length;
-    });
-    return { links, linksDone: true };
-  } catch (error) {
-    if ((error as { kind?: unknown }).kind === 'busy') return { links: 0, linksDone: false };
-    throw error;
-  }
 }
