@@ -100,7 +100,6 @@ const DONE: Readonly<Record<string, string>> = {
   refuse: 'refused',
   cancel: 'cancelled',
   reply: 'told',
-  reveal: 'looked whom it is about',
 };
 
 function clockText({ receivedAt, clock, state, pausedAt }: ShownRequest, zone: string): string {

@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
-import type { Project } from '../../client/project.ts';
 import { Refused } from '../../client/refused.ts';
-import { noSuchRequest, revealRequester } from '../../client/requests/change.ts';
+import { noSuchRequest } from '../../client/requests/change.ts';
 import { listRequests, readRequest, restsWith } from '../../client/requests/read.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit.ts';
@@ -46,7 +45,6 @@ function listCommand(context: Context): Command {
 
 interface StatusFlags {
   readonly watch?: boolean;
-  readonly reveal?: boolean;
 }
 
 function statusCommand(context: Context): Command {
@@ -55,11 +53,9 @@ function statusCommand(context: Context): Command {
     .description('Tell where one request stands: its clock, where it is in force, what was done, and what is not.')
     .argument('<id>', 'its number, such as R-1001')
     .option('--watch', 'print it again when it changes, until it waits for a person (exit code 3) or is over')
-    .option('--reveal', 'also whom it is about; that you looked is recorded')
     .addHelpText('after', examples('probity request status R-1001', 'probity request status R-1001 --watch'))
-    .action(async (id: string, { watch, reveal }: StatusFlags, command: Command) => {
-      await context.withProject(command, async (project, { json, actor }) => {
-        if (reveal === true) await tellRequester(project, id, actor, json, context);
+    .action(async (id: string, { watch }: StatusFlags, command: Command) => {
+      await context.withProject(command, async (project, { json }) => {
         for (let shown = ''; ;) {
           const found = await readRequest(project, id);
           if (found === null) throw noSuchRequest(id);
@@ -76,10 +72,4 @@ function statusCommand(context: Context): Command {
         }
       });
     });
-}
-
-async function tellRequester(project: Project, id: string, actor: string, json: boolean, { io }: Context): Promise<void> {
-  const who = await revealRequester(project, id, { actor });
-  if (who === null) throw new Refused(`There is no request ${id}, or nobody can be told from it any more`);
-  io.out(json ? JSON.stringify({ subject: who.subject, key: who.key }) : `About       ${who.subject} ${who.key}`);
 }

@@ -1,5 +1,5 @@
 import { clockOf as storeClock } from '../../database/clock.ts';
-import { changeRequest, revealPerson, type Done } from '../../database/requests/verbs.ts';
+import { changeRequest, type Done } from '../../database/requests/verbs.ts';
 import type { RequestRow } from '../../database/requests/model.ts';
 import { articlesFor, refusalArticle } from '../../domain/requests/articles.ts';
 import { lawOf } from '../../domain/requests/clock.ts';
@@ -111,16 +111,6 @@ export async function repliedTo(project: Project, id: string, by: By): Promise<R
 
 function closes({ kind, state }: RequestRow): boolean {
   return 'state' in move(kind, state, 'answer');
-}
-
-/** Tells whom a request is about. That somebody looked is recorded. */
-export async function revealRequester(
-  project: Project,
-  id: string,
-  { actor, now }: By,
-): Promise<{ readonly subject: string; readonly key: string } | null> {
-  await requireHome(project);
-  return revealPerson(project.home, id, { actor, at: now ?? (await storeClock(project.home)) });
 }
 
 function unpaused({ pausedAt, pausedMs }: RequestRow, now: Date): Pick<RequestRow, 'pausedAt' | 'pausedMs'> {

@@ -14,7 +14,7 @@ export const statements = [
   // HMAC-SHA256 of the caller's reference. Several may have joined one request.
   `create table probity.request_reference (
     reference bytea primary key check (length(reference) = 32),
-    request_id text not null references probity.request (request_id),
+    request_id text not null references probity.request (request_id) on delete cascade,
     -- What was asked under it, so that the same reference for something else is told apart from a repeat.
     fingerprint bytea not null
   )`,
@@ -22,7 +22,8 @@ export const statements = [
 
   `create table probity.request_event (
     event_id bigint generated always as identity primary key,
-    request_id text not null references probity.request (request_id),
+    -- No foreign key: what has happened stays as long as its request does, and goes only after it.
+    request_id text not null,
     verb text not null,
     -- In which it was afterwards.
     state text not null,
@@ -33,16 +34,26 @@ export const statements = [
   )`,
   `create index request_event_request on probity.request_event (request_id, event_id)`,
   `create trigger append_only before update on probity.request_event for each row execute function probity.refuse_change()`,
-  `create trigger append_only_rows before delete on probity.request_event for each row execute function probity.refuse_change()`,
+  `create function probity.refuse_event_while_requested() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+  begin
+    if exists (select from probity.request r where r.request_id = old.request_id) then
+      raise exception 'probity: request_event is append-only while its request is there' using errcode = 'PB011';
+    end if;
+    return old;
+  end
+  $$`,
+  `create trigger append_only_rows before delete on probity.request_event for each row execute function probity.refuse_event_while_requested()`,
   `create trigger append_only_table before truncate on probity.request_event execute function probity.refuse_change()`,
 
   // What people wrote, and where they keep the evidence: may name somebody, so its rows can be deleted. What is gone leaves no trace.
   `create table probity.request_note (
-    event_id bigint primary key references probity.request_event (event_id),
+    event_id bigint primary key references probity.request_event (event_id) on delete cascade,
     evidence text,
     note text
   )`,
   `create trigger append_only before update on probity.request_note for each row execute function probity.refuse_change()`,
+
+  `revoke execute on all functions in schema probity from public`,
 ];
 
 /** Runs the statements; kysely's migrator calls it inside one transaction. */

@@ -76,20 +76,3 @@ async function tellLedger(trx: Transaction<unknown>, id: string, decision: strin
     },
   ]);
 }
-
-/** Whom a request is about, and that somebody looked. Null: there is no such request, or nothing leads from it to a person any more. */
-export async function revealPerson(
-  home: Store,
-  id: string,
-  by: { readonly actor: string; readonly at: Date },
-): Promise<{ readonly subject: string; readonly key: string } | null> {
-  return inTransaction(home, { settings: { synchronous_commit: 'on' } }, async (trx) => {
-    const { rows } = await sql<{ subject: string; key: string; state: string }>`
-      select l.subject, l.key, r.state from probity.request r join probity.consent_link l on l.ref = r.ref
-      where r.request_id = ${id}`.execute(trx);
-    const [who] = rows;
-    if (who === undefined) return null;
-    await addEvents(trx, [{ id, verb: 'reveal', state: who.state, ...by, code: null, evidence: null, note: null }]);
-    return { subject: who.subject, key: who.key };
-  });
-}
