@@ -13,6 +13,7 @@ import * as home0009 from './migrations/0009-serving-home.ts';
 import * as store0010 from './migrations/0010-run-key.ts';
 import * as home0011 from './migrations/0011-requests.ts';
 import * as home0012 from './migrations/0012-vault.ts';
+import * as store0013 from './migrations/0013-scan.ts';
 
 const STORE_MIGRATIONS = {
   '0001-store': store0001,
@@ -20,6 +21,7 @@ const STORE_MIGRATIONS = {
   '0007-views': store0007,
   '0008-replica': store0008,
   '0010-run-key': store0010,
+  '0013-scan': store0013,
 };
 const HOME_MIGRATIONS = {
   '0001-store': store0001,
@@ -34,6 +36,7 @@ const HOME_MIGRATIONS = {
   '0010-run-key': store0010,
   '0011-requests': home0011,
   '0012-vault': home0012,
+  '0013-scan': store0013,
 };
 
 type Migrations = Readonly<Record<string, { statements: readonly string[]; up(db: Kysely<unknown>): Promise<void> }>>;

@@ -1,0 +1,144 @@
+import { sql } from 'kysely';
+import type { ScanTable } from '../../domain/requests/scan-scope.ts';
+import { findTerms, valueKey, type TermIndex } from '../../domain/requests/tokens.ts';
+import { StoreError, translating } from '../errors.ts';
+import { between, startOfBlock } from '../retention/position.ts';
+import { inTransaction, type Store } from '../store.ts';
+import { candidateRows, probesOf, type CandidateRow, type ExpectedRows, type TermShape } from './scan-query.ts';
+
+/** Rows that one statement may bring here; where more of them may hold somebody, the range is halved. */
+const MOST_ROWS = 20_000;
+const LOCK_TIMEOUT_MS = 5_000;
+/** `query_canceled`: our own timeout. */
+const TIMED_OUT = '57014';
+
+export interface Reader {
+  readonly store: Store;
+  readonly runId: string;
+  readonly index: TermIndex;
+  readonly shape: TermShape;
+  readonly expected: readonly ExpectedRows[];
+  /** Of a statement, in milliseconds; a range that takes longer is halved. */
+  readonly timeoutMs: number;
+}
+
+export interface Range {
+  readonly table_name: string;
+  readonly relation: string;
+  readonly from_block: number;
+  /** Null: to the end. */
+  readonly to_block: number | null;
+}
+
+/** Reads it in as many parts as it takes; marks it done with the last. */
+export async function readRange(reader: Reader, table: ScanTable, range: Range): Promise<void> {
+  const whole = range.from_block === 0 && range.to_block === null;
+  const parts: { from: number; to: number | null; whole: boolean }[] = [{ from: range.from_block, to: range.to_block, whole }];
+  while (parts.length > 0) {
+    const part = parts.pop()!;
+    const isLast = parts.length === 0;
+    if (await readPart(reader, table, range, part, isLast)) continue;
+    const end = part.to ?? Math.max(part.from + 2, await blocksOf(reader.store, range.relation));
+    const middle = Math.floor((part.from + end) / 2);
+    parts.push({ from: middle, to: part.to, whole: false }, { from: part.from, to: middle, whole: false });
+  }
+}
+
+/** False when it is too much at once; then nothing has been recorded. */
+async function readPart(
+  reader: Reader,
+  table: ScanTable,
+  range: Range,
+  part: { readonly from: number; readonly to: number | null; readonly whole: boolean },
+  isLast: boolean,
+): Promise<boolean> {
+  const { store, runId, shape } = reader;
+  const divisible = !table.wholeParent && (part.to === null || part.to - part.from > 1) && part.from <= MOST_BLOCK;
+  const condition = part.whole ? null : between(startOfBlock(part.from), startOfBlock(part.to ?? MOST_BLOCK));
+  const expected = reader.expected.filter((it) => it.table === table.table);
+  const options = { statementTimeoutMs: reader.timeoutMs, lockTimeoutMs: LOCK_TIMEOUT_MS, settings: { search_path: 'pg_catalog' } };
+  try {
+    return await inTransaction(store, options, (trx) =>
+      translating(
+        store,
+        async () => {
+          const snapshot = await sql<{ snapshot: string }>`select pg_current_snapshot()::text as snapshot`.execute(trx);
+          const limit = divisible ? MOST_ROWS + 1 : Number.MAX_SAFE_INTEGER;
+          const query = { runId, table, relation: range.relation, range: condition, shape, expected, limit };
+          const { rows } = await candidateRows(query).execute(trx);
+          if (divisible && rows.length > MOST_ROWS) return false;
+          const hits = rows.flatMap((row) => judge(row, table, reader.index, expected));
+          for (let from = 0; from < hits.length; from += MOST_ROWS) {
+            const some = hits.slice(from, from + MOST_ROWS);
+            const texts = (of: 'location' | 'column' | 'identity') => sql`${some.map((hit) => hit[of])}::text[]`;
+            await sql`
+              insert into probity.run_hit (run_id, table_name, relation, column_name, location, identity, person, expected)
+              select ${runId}, ${table.table}, ${range.relation}, u.c, u.l, u.i, u.p, u.e
+              from unnest(${texts('column')}, ${texts('location')}, ${texts('identity')}, ${some.map((hit) => hit.person)}::integer[],
+                ${some.map((hit) => hit.expected)}::boolean[]) as u (c, l, i, p, e)
+              on conflict do nothing`.execute(trx);
+          }
+          if (isLast)
+            await sql`
+              update probity.run_scan set snapshot = ${snapshot.rows[0]!.snapshot}
+              where run_id = ${runId} and relation = ${range.relation} and from_block = ${range.from_block}`.execute(trx);
+          return true;
+        },
+        table.table,
+      ),
+    );
+  } catch (error) {
+    if (divisible && error instanceof StoreError && error.code === TIMED_OUT) return false;
+    throw error;
+  }
+}
+
+/** The last block that a table can have. */
+const MOST_BLOCK = 2 ** 32 - 2;
+
+async function blocksOf(store: Store, relation: string): Promise<number> {
+  const { rows } = await translating(store, () =>
+    sql<{ blocks: number }>`
+      select pg_relation_size(c.oid) / current_setting('block_size')::bigint as blocks
+      from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where n.nspname || '.' || c.relname = ${relation}`.execute(
+      store.db,
+    ),
+  );
+  return rows[0]?.blocks ?? 0;
+}
+
+interface Hit {
+  readonly column: string;
+  readonly location: string;
+  readonly identity: string;
+  readonly person: number;
+  readonly expected: boolean;
+}
+
+/** What nobody could judge, since it is too long. */
+const UNREAD = 'unread';
+
+function judge(row: CandidateRow, table: ScanTable, index: TermIndex, expected: readonly ExpectedRows[]): Hit[] {
+  const hits = new Map<string, Hit>();
+  probesOf(table).forEach((probe, at) => {
+    const value = row.values[at] ?? null;
+    const kept = expected.some(
+      ({ columns }, entry) => row.kept[entry] === true && (columns === null || probe.columns.every((it) => columns.includes(it))),
+    );
+    const add = (identity: string, person: number): void => {
+      hits.set(JSON.stringify([probe.column, identity, person]), {
+        column: probe.column,
+        location: row.location,
+        identity,
+        person,
+        expected: kept,
+      });
+    };
+    if (row.too_long[at] === true) add(UNREAD, 0);
+    if (value === null) return;
+    const found =
+      probe.how === 'text' ? findTerms(value, index) : (index.values.get(valueKey(probe.named.subject, probe.named.identity, value)) ?? []);
+    for (const { identity, person } of found) add(identity, person);
+  });
+  return [...hits.values()];
+}

@@ -1,0 +1,113 @@
+import { sql } from 'kysely';
+import type { Catalog } from '../../domain/catalog.ts';
+import { scanScope, type ScanScope } from '../../domain/requests/scan-scope.ts';
+import { indexTerms } from '../../domain/requests/tokens.ts';
+import type { Manifest } from '../../manifest/model.ts';
+import { translating } from '../errors.ts';
+import type { Store } from '../store.ts';
+import type { ExpectedRows } from './scan-query.ts';
+import { readRange, type Range, type Reader } from './scan-range.ts';
+import { readTerms, writeTerms } from './scan-terms.ts';
+
+/** 128 MB of 8 kB pages: some seconds of reading, after which nothing of it is repeated. */
+const RANGE_BLOCKS = 16_384;
+/** A range that takes longer is halved. Milliseconds. */
+const STATEMENT_TIMEOUT_MS = 60_000;
+/** Statements at the same time. */
+const DEFAULT_LANES = 2;
+
+/** What to search in a store. Asks which columns may be read, and which views are copies. */
+export async function readScanScope(store: Store, catalog: Catalog, manifest: Manifest): Promise<ScanScope> {
+  const { rows } = await translating(store, () =>
+    sql<{ id: string; materialized: boolean; unreadable: readonly string[] }>`
+      select n.nspname || '.' || c.relname as id, c.relkind = 'm' as materialized,
+        array(select a.attname::text from pg_catalog.pg_attribute a
+          where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+            and not (pg_catalog.has_schema_privilege(n.oid, 'usage') and pg_catalog.has_column_privilege(c.oid, a.attnum, 'select'))) as unreadable
+      from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where c.relkind in ('r', 'p', 'f', 'm') and n.nspname || '.' || c.relname = any (${Object.keys(catalog.tables)}::text[])`.execute(
+      store.db,
+    ),
+  );
+  return scanScope(catalog, manifest, {
+    unreadable: new Set(rows.flatMap(({ id, unreadable }) => unreadable.map((column) => `${id}.${column}`))),
+    materialized: new Set(rows.filter(({ materialized }) => materialized).map(({ id }) => id)),
+  });
+}
+
+export interface ScanOptions {
+  /** Also look for names. Only for a run of one person: others have the same. */
+  readonly names?: boolean;
+  /** Rows that the plan keeps: what stands in them is counted apart. */
+  readonly expected?: readonly ExpectedRows[];
+  readonly lanes?: number;
+  readonly rangeBlocks?: number;
+  readonly statementTimeoutMs?: number;
+}
+
+export interface ScanProgress {
+  readonly rangesDone: number;
+  readonly rangesTotal: number;
+  /** `schema.table`, just read. */
+  readonly tables: readonly string[];
+}
+
+/**
+ * Searches every table of the scope for the people whose keys stand in `probity.run_key` under `runId`. What it finds goes to `probity.run_hit`, how far
+ * it is to `probity.run_scan`, in one transaction per range: called again, it goes on. Yields after each range, for heartbeats. Changes nothing
+ * else. Throws `StoreError`; `busy` may be tried again.
+ */
+export async function* scan(store: Store, scope: ScanScope, runId: string, options: ScanOptions = {}): AsyncGenerator<ScanProgress> {
+  await writeTerms(store, runId, options.names === true);
+  await planRanges(store, scope, runId, options.rangeBlocks ?? RANGE_BLOCKS);
+  const { terms, shape } = await readTerms(store, runId);
+  const reader: Reader = {
+    store,
+    runId,
+    index: indexTerms(terms),
+    shape,
+    expected: options.expected ?? [],
+    timeoutMs: options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS,
+  };
+  const tables = new Map(scope.tables.map((table) => [table.table, table]));
+  const { open, total } = await readRanges(store, runId);
+  const lanes = options.lanes ?? DEFAULT_LANES;
+  for (let at = 0; at < open.length; at += lanes) {
+    const now = open.slice(at, at + lanes);
+    // All of them end before one's failure is told: what goes on behind a failed activity could meet its successor.
+    const ends = await Promise.allSettled(now.map((range) => readRange(reader, tables.get(range.table_name)!, range)));
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
+    yield { rangesDone: total - open.length + at + now.length, rangesTotal: total, tables: now.map((range) => range.table_name) };
+  }
+}
+
+/** Only at the first call: later ones find the ranges, though the table may have grown. The last one is open. */
+async function planRanges(store: Store, scope: ScanScope, runId: string, blocks: number): Promise<void> {
+  const pairs = scope.tables.flatMap(({ table, relations, wholeParent }) =>
+    relations.map((relation) => ({ table, relation, wholeParent })),
+  );
+  await translating(store, () =>
+    sql`
+      insert into probity.run_scan (run_id, table_name, relation, from_block, to_block)
+      select ${runId}, u.table_name, u.relation, s.block, nullif(s.block + ${blocks}, s.last + ${blocks})
+      from unnest(${pairs.map(({ table }) => table)}::text[], ${pairs.map(({ relation }) => relation)}::text[], ${pairs.map(({ wholeParent }) => wholeParent)}::boolean[])
+        with ordinality as u (table_name, relation, whole, n)
+      cross join lateral (
+        select g.block, max(g.block) over () as last
+        from generate_series(0::bigint, case when u.whole then 0 else greatest(coalesce(pg_relation_size(
+          (select c.oid from pg_catalog.pg_class c join pg_catalog.pg_namespace m on m.oid = c.relnamespace where m.nspname || '.' || c.relname = u.relation))
+          / current_setting('block_size')::bigint, 0) - 1, 0) end, ${blocks}::bigint) as g (block)) s
+      where not exists (select from probity.run_scan x where x.run_id = ${runId} and x.relation = u.relation)
+      order by u.n, s.block
+      on conflict do nothing`.execute(store.db),
+  );
+}
+
+async function readRanges(store: Store, runId: string): Promise<{ readonly open: Range[]; readonly total: number }> {
+  const { rows } = await translating(store, () =>
+    sql<Range & { done: boolean }>`
+      select s.table_name, s.relation, s.from_block, s.to_block, s.snapshot is not null as done
+      from probity.run_scan s where s.run_id = ${runId} order by s.table_name, s.relation, s.from_block`.execute(store.db),
+  );
+  return { open: rows.filter(({ done }) => !done), total: rows.length };
+}

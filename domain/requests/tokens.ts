@@ -1,0 +1,270 @@
+import { has } from '../init/names.ts';
+import { phoneForm, phonesIn, phoneTail, samePhone, type PhoneForm } from './phones.ts';
+import { KEY_IDENTITY } from './graph.ts';
+
+/** How an identity is looked for: as an address, a number or a word anywhere in a text, by its parts, or as the whole value of a named column. */
+export type TermKind = 'email' | 'phone' | 'id' | 'name' | 'value';
+
+/** One identity of somebody in a form in which it can be found. */
+export interface Term {
+  /** Ordinal within the run. */
+  readonly person: number;
+  readonly subject: string;
+  /** `key`, or the identity's name. */
+  readonly identity: string;
+  readonly kind: TermKind;
+  /** What a text that holds it holds too, for a join. ASCII in lower case, except for `value`. */
+  readonly token: string;
+  /** A regular expression (Postgres's, without regard to case) that such a text matches. Empty for `value`. */
+  readonly pattern: string;
+  /** Its normal form. */
+  readonly value: string;
+}
+
+export interface Identity {
+  readonly person: number;
+  readonly subject: string;
+  readonly identity: string;
+  readonly parts: readonly string[];
+}
+
+/** A shorter number is also an amount, a year or an order's: only columns that are known to hold it can be searched. */
+const LEAST_NUMBER = 9;
+/** With letters and digits; with letters alone it may be a word of the language. */
+const LEAST_MIXED = 6;
+const LEAST_LETTERS = 8;
+/** Longer texts between two delimiters are no address: RFC 5321 ends one at 254. */
+export const MOST_TOKEN = 320;
+/** Between the columns of a composite value. */
+export const SEPARATOR = '\u001f';
+
+const PHONES = 'phone|tel|telephone|mobile|mobil|handy|fax|msisdn|cell';
+const NAMES = 'name|full_name';
+const UUID = /^\{?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})\}?$/i;
+
+/** Whether a column of numbers may hold telephone numbers, by its name. */
+export function namedLikePhone(column: string): boolean {
+  return has(column, PHONES);
+}
+
+/** What to look for. Everything gets a `value`; what a free text can be searched for gets more. Names only where they are asked for. */
+export function termsOf(it: Identity, names: boolean): Term[] {
+  const { person, subject, identity, parts } = it;
+  const make = (kind: TermKind, token: string, pattern: string, value: string): Term => ({
+    person,
+    subject,
+    identity,
+    kind,
+    token,
+    pattern,
+    value,
+  });
+  const whole = parts.join(SEPARATOR);
+  const terms = [make('value', whole, '', whole)];
+  if (identity !== KEY_IDENTITY && has(identity, NAMES)) return names ? nameTerms() : [];
+  for (const part of parts.length === 1 ? parts : []) {
+    const address = emailForm(part);
+    const number = has(identity, PHONES) ? phoneForm(part) : null;
+    if (address !== null) terms.push(make('email', emailKey(address), emailPattern(address), address));
+    else if (number !== null) terms.push(make('phone', phoneTail(number), phonePattern(phoneTail(number)), number));
+    else for (const [anchor, value] of idForms(part)) terms.push(make('id', anchor, anchor, value));
+  }
+  return terms;
+
+  function nameTerms(): Term[] {
+    const words = wordsOf(parts.join(' '));
+    const longest = words.toSorted((a, b) => b.length - a.length)[0];
+    return words.length < 2 || longest === undefined ? [] : [make('name', '', anyCase(longest), words.join(' '))];
+  }
+}
+
+/** Whether a free text can be searched for it. */
+export function searchable(terms: readonly Term[]): boolean {
+  return terms.some(({ kind }) => kind !== 'value');
+}
+
+// --- addresses
+
+const LOCAL = String.raw`[\p{L}\p{N}\p{M}!#$%'*+^_\x60~.{}-]`;
+const ADDRESS = new RegExp(`(${LOCAL}+)@([\\p{L}\\p{N}\\p{M}.-]+)`, 'gu');
+const TAG = /^([^+]+)\+[0-9A-Za-z._+%-]*$/;
+
+/** In lower case, without the tag after a plus: it reaches the same person. Null when it is no address. */
+export function emailForm(written: string): string | null {
+  const parts = new RegExp(`^${ADDRESS.source}$`, 'u').exec(written.trim().toLowerCase());
+  if (parts === null || written.length > MOST_TOKEN) return null;
+  const [, local = '', domain = ''] = parts;
+  return `${TAG.exec(local)?.[1] ?? local}@${domain.replace(/\.+$/, '')}`;
+}
+
+/** Every address that a text may mean, in that form. */
+export function emailsIn(text: string): string[] {
+  const found = new Set<string>();
+  for (const [all, rawLocal = '', rawDomain = ''] of text.matchAll(ADDRESS)) {
+    if (all.length > MOST_TOKEN) continue;
+    const domain = rawDomain.toLowerCase().replace(/[.-]+$/, '');
+    const local = rawLocal.toLowerCase();
+    const inner = local.replace(/^[^\p{L}\p{N}]+/u, '');
+    for (const one of [local, inner]) {
+      found.add(`${one}@${domain}`);
+      const tagged = TAG.exec(one)?.[1];
+      if (tagged !== undefined) found.add(`${tagged}@${domain}`);
+      // In a query string a plus is a blank.
+      found.add(`${one.slice(one.lastIndexOf('+') + 1)}@${domain}`);
+    }
+  }
+  return [...found];
+}
+
+/** The words nearest to the sign: whatever stands before or behind them, and however it is encoded, they stand there. */
+function emailKey(form: string): string {
+  const [local = '', domain = ''] = splitAddress(form);
+  return `${/([0-9a-z]*)[^0-9a-z]*$/.exec(local)?.[1] ?? ''}@${/^[0-9a-z]*/.exec(domain)?.[0] ?? ''}`;
+}
+
+function splitAddress(form: string): [string, string] {
+  const at = form.lastIndexOf('@');
+  return [form.slice(0, at), form.slice(at + 1)];
+}
+
+/** The sign as it stands, and as addresses, JSON and HTML write it. */
+export const AT = String.raw`(?:@|%(?:25)*40|\\+u0040|&#(?:64|x40);)`;
+
+function emailPattern(form: string): string {
+  const [before = '', after = ''] = emailKey(form).split('@');
+  return `${before}[^@[:space:]]*${AT}${after}`;
+}
+
+// --- numbers
+
+/** What may stand between two digits of a number, also where it is encoded. A superset of what `phonesIn` takes. */
+const GAP = String.raw`(?:%(?:25)*[0-9a-f]{2}|\\+u[0-9a-f]{4}|\\+[a-z/]|[^0-9A-Za-z,:;"%\\\n]){0,4}`;
+
+function phonePattern(tail: string): string {
+  return [...tail].join(GAP);
+}
+
+// --- ids
+
+/** The word that a join looks for, and the value that has to stand around it. */
+function idForms(written: string): [string, string][] {
+  const value = written.trim().toLowerCase();
+  const uuid = UUID.exec(value);
+  if (uuid !== null) {
+    const groups = uuid.slice(1);
+    return [
+      [groups[4]!, groups.join('-')],
+      [groups.join(''), groups.join('')],
+    ];
+  }
+  const anchor = (value.match(/[0-9a-z]+/g) ?? []).toSorted((a, b) => b.length - a.length)[0];
+  if (anchor === undefined || value.length > MOST_TOKEN) return [];
+  const least = /^[0-9]+$/.test(anchor) ? LEAST_NUMBER : /[0-9]/.test(anchor) ? LEAST_MIXED : LEAST_LETTERS;
+  return anchor.length >= least ? [[anchor, value]] : [];
+}
+
+function standsIn(text: string, value: string): boolean {
+  for (let at = text.indexOf(value); at >= 0; at = text.indexOf(value, at + 1)) {
+    if (!isWord(text[at - 1]) && !isWord(text[at + value.length])) return true;
+  }
+  return false;
+}
+
+function isWord(character: string | undefined): boolean {
+  return character !== undefined && /[\p{L}\p{N}]/u.test(character);
+}
+
+// --- names
+
+function wordsOf(text: string): string[] {
+  return text.normalize('NFC').toLowerCase().match(/[\p{L}\p{N}\p{M}]+/gu) ?? []; // prettier-ignore
+}
+
+/** Postgres compares by the collation `C` here, which knows no case beyond ASCII. */
+function anyCase(word: string): string {
+  return [...word].map((letter) => (letter < '\u0080' ? letter : `[${letter}${letter.toUpperCase().slice(0, 1)}]`)).join('');
+}
+
+// --- finding
+
+/** Terms by what leads to them. */
+export interface TermIndex {
+  readonly emails: ReadonlyMap<string, readonly Term[]>;
+  readonly phones: ReadonlyMap<string, readonly Term[]>;
+  readonly ids: ReadonlyMap<string, readonly Term[]>;
+  readonly names: readonly Term[];
+  /** By `valueKey`. */
+  readonly values: ReadonlyMap<string, readonly Term[]>;
+}
+
+export function indexTerms(terms: readonly Term[]): TermIndex {
+  const of = (kind: TermKind): Term[] => terms.filter((term) => term.kind === kind);
+  return {
+    emails: Map.groupBy(of('email'), ({ value }) => value),
+    phones: Map.groupBy(of('phone'), ({ token }) => token),
+    ids: Map.groupBy(of('id'), ({ token }) => token),
+    names: of('name'),
+    values: Map.groupBy(of('value'), ({ subject, identity, value }) => valueKey(subject, identity, value)),
+  };
+}
+
+export function valueKey(subject: string, identity: string, value: string): string {
+  return JSON.stringify([subject, identity, value]);
+}
+
+/** The terms that a text holds, as it stands or decoded. */
+export function findTerms(text: string, index: TermIndex): Set<Term> {
+  const found = new Set<Term>();
+  const decoded = decode(text);
+  for (const variant of decoded === text ? [text] : [text, decoded]) collect(variant);
+  return found;
+
+  function collect(variant: string): void {
+    if (index.emails.size > 0 && variant.includes('@'))
+      for (const address of emailsIn(variant)) for (const term of index.emails.get(address) ?? []) found.add(term);
+    for (const number of index.phones.size > 0 ? phonesIn(variant) : []) addPhone(number);
+    if (index.ids.size > 0) {
+      const lower = variant.toLowerCase();
+      for (const word of new Set(lower.match(/[0-9a-z]+/g)))
+        for (const term of index.ids.get(word) ?? []) if (standsIn(lower, term.value)) found.add(term);
+    }
+    if (index.names.length > 0) {
+      const words = new Set(wordsOf(variant));
+      for (const term of index.names) if (term.value.split(' ').every((word) => words.has(word))) found.add(term);
+    }
+  }
+
+  function addPhone(number: PhoneForm): void {
+    for (const term of index.phones.get(phoneTail(number)) ?? []) if (samePhone(number, term.value)) found.add(term);
+  }
+}
+
+// A link inside a link inside a link.
+const DECODINGS = 3;
+
+/** Without the encodings of addresses (`%40`), JSON and HTML. Equal to what was given when there are none. */
+export function decode(text: string): string {
+  let now = text;
+  for (let round = 0; round < DECODINGS; round++) {
+    const before = now;
+    now = now
+      .replace(/&#(?:x([0-9a-f]{1,6})|([0-9]{1,7}));/gi, (_, hex?: string, digits?: string) => point(Number(hex ? `0x${hex}` : digits)))
+      .replace(/\\+u([0-9a-f]{4})/gi, (_, hex: string) => point(Number(`0x${hex}`)))
+      .replace(/\\+[bfnrt"/]/g, ' ')
+      .replace(/(?:%[0-9a-f]{2})+/gi, bytes);
+    if (now === before) break;
+  }
+  return now;
+}
+
+function point(code: number): string {
+  return code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : ' ';
+}
+
+function bytes(encoded: string): string {
+  try {
+    return decodeURIComponent(encoded);
+  } catch {
+    return ' ';
+  }
+}
