@@ -45,8 +45,9 @@ class ErasurePlanner {
     const along = tables.flatMap((it) => this.#along(it));
     const names = tables.map(({ table }) => table);
     const structural = edges.filter((edge) => !this.#isByIdentity(edge));
-    const order = executionOrder(catalog, names, structural, along);
-    this.#cycles(tables);
+    const deleted = new Set(tables.filter(({ rows }) => rows === 'delete').map(({ table }) => table));
+    const order = executionOrder(catalog, names, deleted, structural, along);
+    this.#cycles(deleted);
     this.#lost(tables, order, along);
     return {
       store: catalog.store,
@@ -131,9 +132,8 @@ class ErasurePlanner {
       .filter(({ to }) => shared === null || to !== shared.owners.from);
   }
 
-  #cycles(tables: readonly TableErasure[]): void {
+  #cycles(deleted: ReadonlySet<string>): void {
     const { catalog, edges } = this.#graph;
-    const deleted = new Set(tables.filter(({ rows }) => rows === 'delete').map(({ table }) => table));
     for (const cycle of rigidCycles(catalog, edges, deleted)) {
       this.#problem('cycle', cycle.edge.from, `cannot be erased, since foreign keys go round (${cycleText(cycle)}): ${cycleFix(cycle)}`);
     }

@@ -11,27 +11,34 @@ export interface Before {
 /**
  * Rows that reference go before rows that are referenced. Tables that reference each other stand together; among them what cannot be opened
  * decides first: foreign keys that are neither nullable nor deferrable, then `ways` (rows are found before what leads to them goes), then
- * foreign keys that are not nullable, then the others.
+ * foreign keys that are not nullable, then the others. Foreign keys bind only where rows of both tables go: `deleted`.
  */
-export function executionOrder(catalog: Catalog, tables: readonly string[], edges: readonly Edge[], ways: readonly Before[]): string[] {
+export function executionOrder(
+  catalog: Catalog,
+  tables: readonly string[],
+  deleted: ReadonlySet<string>,
+  edges: readonly Edge[],
+  ways: readonly Before[],
+): string[] {
   const inside = <T extends Before>(some: readonly T[]): T[] =>
     some.filter(({ from, to }) => from !== to && tables.includes(from) && tables.includes(to));
   const references = inside(edges);
   const along = inside(ways);
-  return components(tables, [...references, ...along]).flatMap((component) => opened(catalog, component, references, along));
+  const binding = references.filter(({ from, to, foreignKey }) => foreignKey?.enforced === true && deleted.has(from) && deleted.has(to));
+  const rigid = binding.filter((edge) => isRigid(catalog, edge));
+  const fixed = binding.filter((edge) => !canDetach(catalog, edge));
+  return components(tables, [...references, ...along]).flatMap((component) => opened(component, [rigid, along, fixed, references]));
 }
 
-/** A component in the order in which the fewest edges must be opened, the easiest first. */
-function opened(catalog: Catalog, component: readonly string[], edges: readonly Edge[], ways: readonly Before[]): string[] {
-  const rigid = edges.filter((edge) => isRigid(catalog, edge));
-  const deferrable = edges.filter((edge) => edge.foreignKey !== null && !canDetach(catalog, edge));
+/** A component in the order in which the fewest edges are opened; the first kinds of edges are the hardest to open. */
+function opened(component: readonly string[], kinds: readonly (readonly Before[])[]): string[] {
   const left = new Set(component);
   const waiting = (table: string, some: readonly Before[]): number =>
     some.filter((edge) => edge.to === table && left.has(edge.from)).length;
   const order: string[] = [];
   while (left.size > 0) {
     const [next] = [...left]
-      .map((table) => ({ table, cost: [rigid, ways, deferrable, edges].map((some) => waiting(table, some)) }))
+      .map((table) => ({ table, cost: kinds.map((some) => waiting(table, some)) }))
       .sort((one, other) => compare(one.cost, other.cost) || (one.table < other.table ? -1 : 1));
     left.delete(next!.table);
     order.push(next!.table);

@@ -3,7 +3,7 @@ import type { CatalogTable } from '../../domain/catalog.ts';
 import { planErasure } from '../../domain/requests/erasure.ts';
 import type { ErasureScope, RemainingPurpose, StoreErasure } from '../../domain/requests/model.ts';
 import { parseManifestText } from '../../manifest/load.ts';
-import type { Manifest } from '../../manifest/model.ts';
+import type { Manifest, TableDeclaration } from '../../manifest/model.ts';
 import { catalog, key, table } from '../domain/check/catalogs.ts';
 import { incomingOf, outcomeText, tableOf, wayText, waysOf } from './planner-text.ts';
 
@@ -36,7 +36,7 @@ function plan(text: string, tables: readonly CatalogTable[], scope: ErasureScope
   const said = manifestOf(text.includes('subjects:') ? text : PERSON + text);
   const rest = tables
     .filter(({ schema, name, partitionOf }) => partitionOf === null && !(`shop.${schema}.${name}` in { ...said.tables, ...said.ignored }))
-    .map(({ schema, name }) => [`shop.${schema}.${name}`, declared]);
+    .map(({ schema, name }): [string, TableDeclaration] => [`shop.${schema}.${name}`, declared]);
   return planErasure('person', scope, catalog(...tables), { ...said, tables: { ...said.tables, ...Object.fromEntries(rest) } });
 }
 const declared = manifestOf('tables: { shop.public.t: { purposes: [ads] } }').tables['shop.public.t']!;

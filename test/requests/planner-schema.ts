@@ -27,7 +27,7 @@ interface Drawn {
   readonly purposes: readonly string[];
   /** Null: the table is not classified. */
   readonly columns: readonly (readonly string[] | null)[] | null;
-  readonly state: 'declared' | 'declared' | 'ignored' | 'undeclared';
+  readonly state: 'declared' | 'ignored' | 'undeclared';
 }
 
 const purposes = fc.subarray(PURPOSES);
