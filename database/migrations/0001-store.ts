@@ -34,6 +34,18 @@ export const statements = [
     primary key (run_id, lane, seq)
   )`,
 
+  // Names this very database in its present life: a failover, a restore or a copy changes at least one part. The timeline is taken from the
+  // name of the current WAL file: the control file lags behind a promotion until the next checkpoint, and would change it a second time.
+  `create function probity.incarnation() returns text
+    language sql stable parallel safe security definer set search_path = pg_catalog, pg_temp as $$
+    select concat_ws('-',
+      (select system_identifier from pg_control_system()),
+      substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8),
+      (select oid from pg_database where datname = current_database()),
+      'probity.step'::regclass::oid,
+      (select epoch from probity.store))
+  $$`,
+
   `create table probity.hold (
     hold_id text primary key,
     table_name text,

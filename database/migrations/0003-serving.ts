@@ -27,16 +27,6 @@ export const statements = [
   )`,
   `create index permission_span_key on probity.permission_span (purpose, subject, key)`,
 
-  `create function probity.incarnation() returns text
-    language sql stable parallel safe security definer set search_path = pg_catalog, pg_temp as $$
-    select concat_ws('-',
-      (select system_identifier from pg_control_system()),
-      substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8),
-      (select oid from pg_database where datname = current_database()),
-      'probity.step'::regclass::oid,
-      (select epoch from probity.store))
-  $$`,
-
   // Views and permissions answer only while this database is the one that was opened, and (in a replica) hears from the home store.
   `create table probity.serving (
     only_row boolean primary key default true check (only_row),
