@@ -39,8 +39,8 @@ export function signDecision(statement: Omit<DecisionStatement, 'format' | 'keyI
 }
 
 /** Whether the service that holds this key has signed exactly this. Never throws: what somebody hands in may be anything. */
-export function verifyDecision(decision: Decision, publicKey: KeyObject): boolean {
-  const { statement, signature } = decision as Partial<Decision>;
+export function verifyDecision(decision: Partial<Decision> | null, publicKey: KeyObject): boolean {
+  const { statement, signature } = decision ?? {};
   if (statement?.format !== DECISION_FORMAT || typeof signature !== 'string') return false;
   if (publicKey.asymmetricKeyType !== 'ed25519' || statement.keyId !== keyId(publicKey)) return false;
   try {

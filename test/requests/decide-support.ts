@@ -2,6 +2,7 @@ import { generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
+import { runProbity } from '../../cli/run.ts';
 import { addActor } from '../../client/actors.ts';
 import { openProject, type Project } from '../../client/project.ts';
 import { migrate } from '../../database/migrate.ts';
@@ -105,7 +106,6 @@ export async function decideWorld(): Promise<DecideWorld> {
     root,
     probity: async (args, changes = {}, secret) => {
       const said = { out: '', err: '' };
-      const { runProbity } = await import('../../cli/run.ts');
       const code = await runProbity(args, {
         env: { ...env, ...changes },
         out: (text) => void (said.out += `${text}\n`),

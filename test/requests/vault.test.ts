@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { keyRing, readMasterKeys } from '../../client/master-key.ts';
 import { openIdentities, rewrapVault, sealIdentities, vaultLooks, type VaultContent } from '../../client/vault.ts';
-import { destroyExpired, openIdentities as openFrom, storeIdentities, encryptIdentities } from '../../database/requests/vault.ts';
+import { rewrapKeys } from '../../database/requests/rewrap.ts';
+import { destroyExpired, encryptIdentities, openIdentities as openFrom, storeIdentities } from '../../database/requests/vault.ts';
 import { inTransaction } from '../../database/store.ts';
 import { SERVICE } from '../../domain/requests/actor.ts';
-import { masterKeyId } from '../../domain/requests/vault.ts';
+import { masterKeyId, openContent, sealContent, unwrapKey, wrapKey } from '../../domain/requests/vault.ts';
 import { decideWorld, masterKey, type DecideWorld } from './decide-support.ts';
 
 const OFFICER = { name: 'olga', roles: ['officer'] };
@@ -28,7 +29,7 @@ async function sealed(content = CONTENT): Promise<string> {
   return id;
 }
 
-const refused = (code: string) => expect.objectContaining({ name: 'VaultRefused', code });
+const refused = (code: string): unknown => expect.objectContaining({ name: 'VaultRefused', code });
 
 test('what was sealed opens for an officer and the service; each look is on record, and stays', async () => {
   const id = await sealed();
@@ -111,6 +112,19 @@ test('a row in the place of another request’s is refused, whole or in parts', 
   }
 });
 
+test('each part is bound to its request by itself, and the key to what wraps it', () => {
+  const [dataKey, master, nonce] = [randomBytes(32), randomBytes(32), randomBytes(12)];
+  const box = sealContent(CONTENT, 'R-1', dataKey, nonce);
+  expect(openContent(box, 'R-1', dataKey, nonce)).toEqual(CONTENT);
+  expect(() => openContent(box, 'R-2', dataKey, nonce)).toThrow(/R-2 do not open/);
+  const wrapped = wrapKey(dataKey, master, 'R-1', nonce);
+  expect(unwrapKey(wrapped, master, 'R-1').equals(dataKey)).toBe(true);
+  expect(() => unwrapKey(wrapped, master, 'R-2')).toThrow(/R-2 do not open/);
+  expect(() => unwrapKey(wrapped, randomBytes(32), 'R-1')).toThrow(/R-1 do not open/);
+  // A wrapped key is no content, even under the same key.
+  expect(() => openContent(wrapped.subarray(12), 'R-1', master, nonce)).toThrow(/R-1 do not open/);
+});
+
 test('a key that names itself as another’s does not open what is the other’s', async () => {
   const id = await sealed();
   const [own, other] = [Buffer.from(world.env['PROBITY_MASTER_KEY']!, 'base64'), randomBytes(32)];
@@ -160,7 +174,6 @@ test('rewrapping beside a new sealing loses neither', async () => {
       return ring.wrap(dataKey, requestId);
     },
   };
-  const { rewrapKeys } = await import('../../database/requests/rewrap.ts');
   await world.query('delete from probity.request_vault where request_id <> $1', [id]);
   await rewrapKeys(world.project.home, meanwhile);
   expect((await openIdentities(world.project, id, OFFICER, 'why')).reply).toBe('meanwhile');
@@ -208,6 +221,18 @@ test('in one transaction with the request: neither without the other', async () 
     }),
   ).rejects.toThrow('the rest failed');
   await expect(openIdentities(world.project, id, OFFICER, 'why')).rejects.toEqual(refused('absent'));
+});
+
+test('with its request a row of the vault goes, and only then its looks', async () => {
+  const id = await sealed();
+  await openIdentities(world.project, id, OFFICER, 'why');
+  await world.query(`alter table probity.request_event disable trigger user`);
+  await world.query('delete from probity.request_event where request_id = $1', [id]);
+  await world.query(`alter table probity.request_event enable trigger user`);
+  await expect(world.query('delete from probity.vault_look where request_id = $1', [id])).rejects.toThrow(/append-only/);
+  await world.query('delete from probity.request where request_id = $1', [id]);
+  expect(await world.query('select request_id from probity.request_vault where request_id = $1', [id])).toEqual([]);
+  await world.query('delete from probity.vault_look where request_id = $1', [id]);
 });
 
 test('master keys that are none are refused without being quoted', () => {
