@@ -48,7 +48,6 @@ class ErasurePlanner {
     const deleted = new Set(tables.filter(({ rows }) => rows === 'delete').map(({ table }) => table));
     const order = executionOrder(catalog, names, deleted, structural, along);
     this.#cycles(deleted);
-    this.#lost(tables, order, along);
     return {
       store: catalog.store,
       subject,
@@ -136,17 +135,6 @@ class ErasurePlanner {
     const { catalog, edges } = this.#graph;
     for (const cycle of rigidCycles(catalog, edges, deleted)) {
       this.#problem('cycle', cycle.edge.from, `cannot be erased, since foreign keys go round (${cycleText(cycle)}): ${cycleFix(cycle)}`);
-    }
-  }
-
-  #lost(tables: readonly TableErasure[], order: readonly string[], along: readonly Before[]): void {
-    const changed = new Set(tables.filter(({ rows }) => rows !== 'keep').map(({ table }) => table));
-    const said = new Set<string>();
-    for (const { from, to } of along) {
-      if (order.indexOf(from) < order.indexOf(to) || !changed.has(to) || said.has(from)) continue;
-      said.add(from);
-      const fix = `add a reference from \`${from}\` to ${this.#graph.subject} under \`references\``;
-      this.#problem('not_reached', from, `is found through \`${to}\`, whose rows go first because of a foreign key: ${fix}`);
     }
   }
 
