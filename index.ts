@@ -8,8 +8,8 @@ export type { Manifest } from './manifest/model.ts';
 /** Consent in applications: see docs/consent.md. */
 export { openProject, type Project } from './client/project.ts';
 export { Refused } from './client/refused.ts';
-export { linkIdentity, recordConsents, type RecordedConsent, type RecordOptions } from './client/consent.ts';
-export { consentRecorder, type ConsentRecorder } from './client/consent-recorder.ts';
-export type { ConsentEntry, ConsentIdentity, Door } from './client/consent-entries.ts';
+export { linkIdentity, recordConsents, type RecordedConsent, type RecordOptions } from './client/consent/record.ts';
+export { consentRecorder, type ConsentRecorder } from './client/consent/recorder.ts';
+export type { ConsentEntry, ConsentIdentity, Door } from './client/consent/entries.ts';
 export { permission, permissions, type PermissionQuestion } from './client/permission.ts';
 export { gpcOptOut, gpcPurposes, gpcSignal, type RequestHeaders } from './client/gpc.ts';

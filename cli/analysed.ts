@@ -1,4 +1,4 @@
-import type { Analysed } from '../client/consent-import.ts';
+import type { Analysed } from '../client/consent/import.ts';
 import type { Context } from './context.ts';
 
 const WHY: Readonly<Partial<Record<Analysed, string>>> = {

@@ -1,4 +1,4 @@
-import type { ShownPermission, ShownReason } from '../client/consent-show.ts';
+import type { ShownPermission, ShownReason } from '../client/consent/show.ts';
 
 /** Why, in a sentence's part that stands behind yes or no. */
 const WHY: Readonly<Record<ShownReason, string>> = {

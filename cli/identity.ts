@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { Option, type Command } from 'commander';
-import { resolveIdentity, type Resolved } from '../client/consent-identity.ts';
-import { checkSubject, type ConsentIdentity } from '../client/consent-entries.ts';
+import { resolveIdentity, type Resolved } from '../client/consent/identity.ts';
+import { checkSubject, type ConsentIdentity } from '../client/consent/entries.ts';
 import type { Project } from '../client/project.ts';
 import { Refused } from '../client/refused.ts';
 import type { Context } from './context.ts';

@@ -1,6 +1,6 @@
 import { basesOf } from '../manifest/basis.ts';
 import type { Manifest } from '../manifest/model.ts';
-import type { ConsentEntry, ConsentIdentity } from './consent-entries.ts';
+import type { ConsentEntry, ConsentIdentity } from './consent/entries.ts';
 
 /** Headers of a request: of `node:http` (names in lower case), of the Fetch API, or anything with `get`. */
 export type RequestHeaders =

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { translating } from '../database/errors.ts';
-import { checkChannel, checkPurpose, identityShape, shaped, type ConsentIdentity } from './consent-entries.ts';
-import { resolveIdentities } from './consent-identity.ts';
+import { checkChannel, checkPurpose, identityShape, shaped, type ConsentIdentity } from './consent/entries.ts';
+import { resolveIdentities } from './consent/identity.ts';
 import type { Project } from './project.ts';
 
 export interface PermissionQuestion {

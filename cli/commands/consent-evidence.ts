@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { exportConsents, verifyConsentFile, verifyConsents, type VerifiedConsents } from '../../client/consent-evidence.ts';
+import { exportConsents, verifyConsentFile, verifyConsents, type VerifiedConsents } from '../../client/consent/evidence.ts';
 import { Refused } from '../../client/refused.ts';
 import type { Context } from '../context.ts';
 import { counter } from '../counter.ts';

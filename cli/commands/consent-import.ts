@@ -1,7 +1,7 @@
 import { createReadStream, createWriteStream, statSync, type WriteStream } from 'node:fs';
 import { once } from 'node:events';
 import { Command } from 'commander';
-import { importConsents, zoneOf, type ImportSummary } from '../../client/consent-import.ts';
+import { importConsents, zoneOf, type ImportSummary } from '../../client/consent/import.ts';
 import { Refused } from '../../client/refused.ts';
 import { durability } from '../../client/serving.ts';
 import { tellAnalysed } from '../analysed.ts';

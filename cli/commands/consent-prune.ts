@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { pruneProofs } from '../../client/consent-prune.ts';
+import { pruneProofs } from '../../client/consent/prune.ts';
 import { showDay } from '../../client/times.ts';
 import type { Context } from '../context.ts';
 import { counter } from '../counter.ts';

@@ -1,8 +1,8 @@
 import { Command } from 'commander';
-import { linkIdentity, recordConsents, type RecordedConsent } from '../../client/consent.ts';
+import { linkIdentity, recordConsents, type RecordedConsent } from '../../client/consent/record.ts';
 import { durability, type Durability } from '../../client/serving.ts';
-import { followingStores, requireKnown, showConsents, type ShownConsents } from '../../client/consent-show.ts';
-import { sealLater } from '../../client/consent-evidence.ts';
+import { followingStores, requireKnown, showConsents, type ShownConsents } from '../../client/consent/show.ts';
+import { sealLater } from '../../client/consent/evidence.ts';
 import type { Project } from '../../client/project.ts';
 import { Refused } from '../../client/refused.ts';
 import { parseTime, showDay } from '../../client/times.ts';

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { consentReport, writeConsentReport, type ConsentReport } from '../../client/consent-report.ts';
+import { consentReport, writeConsentReport, type ConsentReport } from '../../client/consent/report.ts';
 import { showTime } from '../../client/times.ts';
 import type { Dimension, Reported, Told, ToldMonth } from '../../domain/permission/report.ts';
 import type { Context } from '../context.ts';

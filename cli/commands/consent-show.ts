@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { consentHistory, showConsents } from '../../client/consent-show.ts';
+import { consentHistory, showConsents } from '../../client/consent/show.ts';
 import { showTime } from '../../client/times.ts';
 import { useText, whyText, yesNo } from '../consent-text.ts';
 import type { Context } from '../context.ts';

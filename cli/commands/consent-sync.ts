@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { startSync, syncStatus, type ConsentsResult, type SyncState } from '../../client/consents.ts';
+import { startSync, syncStatus, type ConsentsResult, type SyncState } from '../../client/consent/sync.ts';
 import { requireManifest } from '../../client/manifest.ts';
 import { titles } from '../../client/tables.ts';
 import { tellAnalysed } from '../analysed.ts';

@@ -7,7 +7,7 @@ import type { RequestAsk } from '../../client/requests/ask.ts';
 import { groundName, openFile, type BulkSummary } from '../../client/requests/bulk.ts';
 import { openRequests, type OpenedRequest } from '../../client/requests/open.ts';
 import { readRequest } from '../../client/requests/read.ts';
-import { sealLater } from '../../client/consent-evidence.ts';
+import { sealLater } from '../../client/consent/evidence.ts';
 import { durability } from '../../client/serving.ts';
 import { parseTime } from '../../client/times.ts';
 import {

@@ -4,7 +4,7 @@ import type { ErasureGround, RequestKind } from '../../domain/requests/model.ts'
 import { LEDGER_KINDS, needsVerification, REQUEST_KINDS } from '../../domain/requests/state.ts';
 import { EVERY_PURPOSE } from '../../manifest/decisions.ts';
 import type { Manifest } from '../../manifest/model.ts';
-import { checkPurpose, known, shaped, type ConsentIdentity } from '../consent-entries.ts';
+import { checkPurpose, known, shaped, type ConsentIdentity } from '../consent/entries.ts';
 import { Refused } from '../refused.ts';
 
 /** What somebody asks for. */

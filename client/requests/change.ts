@@ -7,7 +7,7 @@ import { CANCEL_REASONS, EXTENSION_REASONS, VERIFICATION_METHODS } from '../../d
 import { isOver, move, type RequestVerb } from '../../domain/requests/state.ts';
 import { regimesOf } from '../../manifest/basis.ts';
 import type { Manifest } from '../../manifest/model.ts';
-import { known } from '../consent-entries.ts';
+import { known } from '../consent/entries.ts';
 import { requireHome } from '../migrate.ts';
 import type { Project } from '../project.ts';
 import { Refused } from '../refused.ts';

@@ -3,8 +3,8 @@ import { existingKeys, type Person } from '../../database/requests/people.ts';
 import type { Catalog } from '../../domain/catalog.ts';
 import { keyKind, keyOf } from '../../domain/consent/key.ts';
 import { inStore, storeOf } from '../../manifest/ids.ts';
-import { checkSubject, type ConsentIdentity } from '../consent-entries.ts';
-import { emailKey, searchIdentity } from '../consent-identity.ts';
+import { checkSubject, type ConsentIdentity } from '../consent/entries.ts';
+import { emailKey, searchIdentity } from '../consent/identity.ts';
 import type { Project } from '../project.ts';
 import { Refused } from '../refused.ts';
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { consentRecorder } from '../../client/consent-recorder.ts';
-import { recordConsents } from '../../client/consent.ts';
+import { consentRecorder } from '../../client/consent/recorder.ts';
+import { recordConsents } from '../../client/consent/record.ts';
 import { DEFAULT_POOL_SIZE } from '../../database/store.ts';
 import { startProbityLoops } from '../../worker/loops.ts';
 import { PURPOSE, type PermissionWorld } from './permission-world.ts';

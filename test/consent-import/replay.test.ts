@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { consentActivities } from '../../activities/consents.ts';
-import { startSync } from '../../client/consents.ts';
+import { startSync } from '../../client/consent/sync.ts';
 import { requireManifest } from '../../client/manifest.ts';
 import { noFaults } from '../../database/faults.ts';
 import { storePool } from '../../database/stores.ts';

@@ -1,7 +1,7 @@
 import { Client, Connection } from '@temporalio/client';
 import { NativeConnection } from '@temporalio/worker';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ConsentsResult, SyncState } from '../../client/consents.ts';
+import type { ConsentsResult, SyncState } from '../../client/consent/sync.ts';
 import { openStore } from '../../database/store.ts';
 import { syncTable } from '../../database/permission/consent-table.ts';
 import { requireManifest } from '../../client/manifest.ts';

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DateTime } from 'luxon';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ConsentReport } from '../../client/consent-report.ts';
+import type { ConsentReport } from '../../client/consent/report.ts';
 import { consentShop, type ConsentShop } from '../consent-import/support.ts';
 
 let shop: ConsentShop;

@@ -2,8 +2,8 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { recordConsents } from '../../client/consent.ts';
-import { verifyConsents } from '../../client/consent-evidence.ts';
+import { recordConsents } from '../../client/consent/record.ts';
+import { verifyConsents } from '../../client/consent/evidence.ts';
 import { sealConsents } from '../../database/permission/seal.ts';
 import { consentShop, containing, matching, type ConsentShop } from './support.ts';
 

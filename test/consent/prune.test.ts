@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { recordConsents } from '../../client/consent.ts';
-import { verifyConsents } from '../../client/consent-evidence.ts';
+import { recordConsents } from '../../client/consent/record.ts';
+import { verifyConsents } from '../../client/consent/evidence.ts';
 import { permission as clientPermission } from '../../client/permission.ts';
 import { pruneConsents } from '../../database/permission/prune.ts';
 import { permission } from '../../domain/permission/permission.ts';

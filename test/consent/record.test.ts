@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { linkIdentity, recordConsents } from '../../client/consent.ts';
-import { consentRecorder } from '../../client/consent-recorder.ts';
-import type { ConsentEntry } from '../../client/consent-entries.ts';
+import { linkIdentity, recordConsents } from '../../client/consent/record.ts';
+import { consentRecorder } from '../../client/consent/recorder.ts';
+import type { ConsentEntry } from '../../client/consent/entries.ts';
 import { permission, permissions } from '../../client/permission.ts';
 import { consentShop, type ConsentShop } from './support.ts';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { linkIdentity, recordConsents } from '../../client/consent.ts';
+import { linkIdentity, recordConsents } from '../../client/consent/record.ts';
 import { openProject } from '../../client/project.ts';
 import { permissions } from '../../client/permission.ts';
 import { runProbity } from '../../cli/run.ts';

@@ -1,8 +1,8 @@
 import { writeSync } from 'node:fs';
 import { createReadStream } from 'node:fs';
 import pg from 'pg';
-import { importConsents } from '../../client/consent-import.ts';
-import { consentRecorder } from '../../client/consent-recorder.ts';
+import { importConsents } from '../../client/consent/import.ts';
+import { consentRecorder } from '../../client/consent/recorder.ts';
 import { openProject } from '../../client/project.ts';
 import { sealConsents } from '../../database/permission/seal.ts';
 

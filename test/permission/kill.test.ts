@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { verifyConsents } from '../../client/consent-evidence.ts';
+import { verifyConsents } from '../../client/consent/evidence.ts';
 import { createWorld, probity, sinkLines, type World } from '../serving/support.ts';
 import { temporaryFolder } from '../support/folders.ts';
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { recordConsents } from '../../client/consent.ts';
+import { recordConsents } from '../../client/consent/record.ts';
 import { Refused } from '../../client/refused.ts';
 import type { RequestAsk } from '../../client/requests/ask.ts';
 import { askRequester, cancelRequest, extendRequest, refuseRequest, repliedTo, verifyRequest } from '../../client/requests/change.ts';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, describe, expect, test } from 'vitest';
-import { verifyConsents } from '../../client/consent-evidence.ts';
+import { verifyConsents } from '../../client/consent/evidence.ts';
 import { openProject } from '../../client/project.ts';
 import { handle, pause, resume, start, workflowProgress } from '../../client/retention.ts';
 import { apply } from '../../client/versions.ts';

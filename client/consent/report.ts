@@ -1,13 +1,13 @@
 import { DateTime } from 'luxon';
-import { clockOf } from '../database/clock.ts';
-import { reportNumbers } from '../database/permission/report.ts';
-import { told } from '../domain/permission/report.ts';
-import { consentReportPage, type ReportPage } from '../domain/permission/report-page.ts';
-import { syncStatus, type SyncState } from './consents.ts';
-import { requireHome } from './migrate.ts';
-import type { Project } from './project.ts';
-import { writeReport } from './report-file.ts';
-import { Refused } from './refused.ts';
+import { clockOf } from '../../database/clock.ts';
+import { reportNumbers } from '../../database/permission/report.ts';
+import { told } from '../../domain/permission/report.ts';
+import { consentReportPage, type ReportPage } from '../../domain/permission/report-page.ts';
+import { syncStatus, type SyncState } from './sync.ts';
+import { requireHome } from '../migrate.ts';
+import type { Project } from '../project.ts';
+import { writeReport } from '../report-file.ts';
+import { Refused } from '../refused.ts';
 
 export interface ConsentReport extends ReportPage {
   readonly tables: readonly SyncState[];

@@ -1,17 +1,17 @@
-import { currentManifest } from '../database/runs.ts';
-import { liveMemberships, readFacts, readHistory, readServing, type HistoryRecord } from '../database/permission/history.ts';
-import { keyExists } from '../database/permission/identities.ts';
-import { readCatalog } from '../database/catalog.ts';
-import { translating } from '../database/errors.ts';
-import { permission } from '../domain/permission/permission.ts';
-import { permissionRules } from '../domain/permission/rules.ts';
-import type { Reason } from '../domain/permission/types.ts';
-import { inStore, storeOf } from '../manifest/ids.ts';
-import type { Manifest } from '../manifest/model.ts';
-import type { Resolved } from './consent-identity.ts';
-import { requireHome } from './migrate.ts';
-import type { Project } from './project.ts';
-import { Refused } from './refused.ts';
+import { currentManifest } from '../../database/runs.ts';
+import { liveMemberships, readFacts, readHistory, readServing, type HistoryRecord } from '../../database/permission/history.ts';
+import { keyExists } from '../../database/permission/identities.ts';
+import { readCatalog } from '../../database/catalog.ts';
+import { translating } from '../../database/errors.ts';
+import { permission } from '../../domain/permission/permission.ts';
+import { permissionRules } from '../../domain/permission/rules.ts';
+import type { Reason } from '../../domain/permission/types.ts';
+import { inStore, storeOf } from '../../manifest/ids.ts';
+import type { Manifest } from '../../manifest/model.ts';
+import type { Resolved } from './identity.ts';
+import { requireHome } from '../migrate.ts';
+import type { Project } from '../project.ts';
+import { Refused } from '../refused.ts';
 
 /** `serving_closed`: the store answers nothing, as after a restore. */
 export type ShownReason = Reason | 'serving_closed';

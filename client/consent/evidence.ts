@@ -1,12 +1,12 @@
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { translating } from '../database/errors.ts';
-import { countRecords, findRecord, lostSeal, orphanContent, readEvidence, type ConsentItem } from '../database/permission/evidence.ts';
-import { sealConsents } from '../database/permission/seal.ts';
-import { readChain, type ConsentFault, type ConsentTally } from '../domain/evidence/consent-chain.ts';
-import { requireHome } from './migrate.ts';
-import type { Project } from './project.ts';
-import { Refused } from './refused.ts';
+import { translating } from '../../database/errors.ts';
+import { countRecords, findRecord, lostSeal, orphanContent, readEvidence, type ConsentItem } from '../../database/permission/evidence.ts';
+import { sealConsents } from '../../database/permission/seal.ts';
+import { readChain, type ConsentFault, type ConsentTally } from '../../domain/evidence/consent-chain.ts';
+import { requireHome } from '../migrate.ts';
+import type { Project } from '../project.ts';
+import { Refused } from '../refused.ts';
 
 export interface VerifiedConsents extends ConsentTally {
   /** The first; null when all fits. */

@@ -1,12 +1,12 @@
-import { clockOf } from '../database/clock.ts';
-import { pruneConsents, type Pruned } from '../database/permission/prune.ts';
-import { translating } from '../database/errors.ts';
-import { currentManifest } from '../database/runs.ts';
-import { cutOff } from '../domain/time.ts';
-import type { IsoDuration } from '../manifest/model.ts';
-import { requireHome } from './migrate.ts';
-import type { Project } from './project.ts';
-import { Refused } from './refused.ts';
+import { clockOf } from '../../database/clock.ts';
+import { pruneConsents, type Pruned } from '../../database/permission/prune.ts';
+import { translating } from '../../database/errors.ts';
+import { currentManifest } from '../../database/runs.ts';
+import { cutOff } from '../../domain/time.ts';
+import type { IsoDuration } from '../../manifest/model.ts';
+import { requireHome } from '../migrate.ts';
+import type { Project } from '../project.ts';
+import { Refused } from '../refused.ts';
 
 export interface PrunedProofs extends Pruned {
   /** What was in force no longer by then has been kept long enough. */

@@ -1,7 +1,7 @@
 import { StringDecoder } from 'node:string_decoder';
 import type { Readable } from 'node:stream';
 import { parse } from 'csv-parse';
-import { Refused } from './refused.ts';
+import { Refused } from '../refused.ts';
 
 export type LineFormat = 'csv' | 'jsonl';
 

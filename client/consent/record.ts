@@ -1,10 +1,10 @@
-import { StoreError } from '../database/errors.ts';
-import { LINKED_ELSEWHERE, linkEntries, recordEntries, UNKNOWN_PURPOSE } from '../database/permission/record.ts';
-import { checkEntry, identityShape, shaped, STRANGERS, type ConsentEntry, type ConsentIdentity, type Door } from './consent-entries.ts';
-import { emailKey, resolveIdentities, resolveIdentity } from './consent-identity.ts';
-import type { Project } from './project.ts';
-import { Refused } from './refused.ts';
-import { durable } from './serving.ts';
+import { StoreError } from '../../database/errors.ts';
+import { LINKED_ELSEWHERE, linkEntries, recordEntries, UNKNOWN_PURPOSE } from '../../database/permission/record.ts';
+import { checkEntry, identityShape, shaped, STRANGERS, type ConsentEntry, type ConsentIdentity, type Door } from './entries.ts';
+import { emailKey, resolveIdentities, resolveIdentity } from './identity.ts';
+import type { Project } from '../project.ts';
+import { Refused } from '../refused.ts';
+import { durable } from '../serving.ts';
 
 export interface RecordOptions {
   /** Who records it, for the record; a name of a person or a service. */

@@ -1,9 +1,9 @@
-import { findByIdentity } from '../database/permission/identities.ts';
-import { storeOf } from '../manifest/ids.ts';
-import { sha256 } from '../domain/canonical.ts';
-import { checkSubject, known, STRANGERS, type ConsentIdentity } from './consent-entries.ts';
-import type { Project } from './project.ts';
-import { Refused } from './refused.ts';
+import { findByIdentity } from '../../database/permission/identities.ts';
+import { storeOf } from '../../manifest/ids.ts';
+import { sha256 } from '../../domain/canonical.ts';
+import { checkSubject, known, STRANGERS, type ConsentIdentity } from './entries.ts';
+import type { Project } from '../project.ts';
+import { Refused } from '../refused.ts';
 
 /** Who an entry is about, as the ledger names it. */
 export interface Resolved {

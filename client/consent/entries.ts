@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import type { RecordEntry } from '../database/permission/record.ts';
-import type { Decision, Manifest } from '../manifest/model.ts';
-import { nearest } from '../manifest/nearest.ts';
-import { DECISIONS, EVERY_PURPOSE, RESTRICTIONS } from '../manifest/decisions.ts';
-import { Refused } from './refused.ts';
+import type { RecordEntry } from '../../database/permission/record.ts';
+import type { Decision, Manifest } from '../../manifest/model.ts';
+import { nearest } from '../../manifest/nearest.ts';
+import { DECISIONS, EVERY_PURPOSE, RESTRICTIONS } from '../../manifest/decisions.ts';
+import { Refused } from '../refused.ts';
 
 /** Who decided: a subject by its key, or by one of its identities. `device` and `email` are somebody who is not known yet. */
 export type ConsentIdentity =

@@ -1,8 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { isOutOfReach } from '../database/errors.ts';
-import type { ConsentEntry } from './consent-entries.ts';
-import { recordConsents, type RecordedConsent, type RecordOptions } from './consent.ts';
-import type { Project } from './project.ts';
+import { isOutOfReach } from '../../database/errors.ts';
+import type { ConsentEntry } from './entries.ts';
+import { recordConsents, type RecordedConsent, type RecordOptions } from './record.ts';
+import type { Project } from '../project.ts';
 
 export interface ConsentRecorder {
   /** Resolves when the entry is committed and in force. Rejects as `recordConsents` does. */

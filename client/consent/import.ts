@@ -1,23 +1,23 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import { readCatalog } from '../database/catalog.ts';
-import { StoreError } from '../database/errors.ts';
-import { analyseLedger, type Analysed } from '../database/permission/analyse.ts';
-import { findByIdentity } from '../database/permission/identities.ts';
-import { importEntries } from '../database/permission/import.ts';
-import { UNKNOWN_PURPOSE, type RecordEntry } from '../database/permission/record.ts';
-import type { Store } from '../database/store.ts';
-import { createJudge, DECIDED_FIELDS, unfit, type DecidedField, type Said } from '../domain/consent/decided.ts';
-import { keyKind, keyOf, type KeyKind } from '../domain/consent/key.ts';
-import { inStore, storeOf } from '../manifest/ids.ts';
-import type { Manifest, Subject } from '../manifest/model.ts';
-import { nearest } from '../manifest/nearest.ts';
-import { readLines, type Line, type LineFormat } from './consent-lines.ts';
-import { requireHome } from './migrate.ts';
-import type { Project } from './project.ts';
-import { Refused } from './refused.ts';
+import { readCatalog } from '../../database/catalog.ts';
+import { StoreError } from '../../database/errors.ts';
+import { analyseLedger, type Analysed } from '../../database/permission/analyse.ts';
+import { findByIdentity } from '../../database/permission/identities.ts';
+import { importEntries } from '../../database/permission/import.ts';
+import { UNKNOWN_PURPOSE, type RecordEntry } from '../../database/permission/record.ts';
+import type { Store } from '../../database/store.ts';
+import { createJudge, DECIDED_FIELDS, unfit, type DecidedField, type Said } from '../../domain/consent/decided.ts';
+import { keyKind, keyOf, type KeyKind } from '../../domain/consent/key.ts';
+import { inStore, storeOf } from '../../manifest/ids.ts';
+import type { Manifest, Subject } from '../../manifest/model.ts';
+import { nearest } from '../../manifest/nearest.ts';
+import { readLines, type Line, type LineFormat } from './lines.ts';
+import { requireHome } from '../migrate.ts';
+import type { Project } from '../project.ts';
+import { Refused } from '../refused.ts';
 
-export type { Analysed } from '../database/permission/analyse.ts';
+export type { Analysed } from '../../database/permission/analyse.ts';
 
 export interface ImportOptions {
   readonly input: Readable;

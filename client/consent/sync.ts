@@ -1,16 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import type { Client } from '@temporalio/client';
-import { syncStates, type SyncState } from '../database/permission/consent-sync.ts';
-import { namedSources } from '../domain/consent/sources.ts';
-import type { Manifest } from '../manifest/model.ts';
-import type { consents } from '../workflows/consents.ts';
-import type { ConsentsResult } from '../workflows/consents.types.ts';
-import { requireHome } from './migrate.ts';
-import type { Project } from './project.ts';
-import { Refused } from './refused.ts';
+import { syncStates, type SyncState } from '../../database/permission/consent-sync.ts';
+import { namedSources } from '../../domain/consent/sources.ts';
+import type { Manifest } from '../../manifest/model.ts';
+import type { consents } from '../../workflows/consents.ts';
+import type { ConsentsResult } from '../../workflows/consents.types.ts';
+import { requireHome } from '../migrate.ts';
+import type { Project } from '../project.ts';
+import { Refused } from '../refused.ts';
 
-export type { ConsentsResult } from '../workflows/consents.types.ts';
-export type { SyncState } from '../database/permission/consent-sync.ts';
+export type { ConsentsResult } from '../../workflows/consents.types.ts';
+export type { SyncState } from '../../database/permission/consent-sync.ts';
 
 export interface SyncOptions {
   readonly taskQueue: string;
