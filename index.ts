@@ -12,4 +12,8 @@ export { linkIdentity, recordConsents, type RecordedConsent, type RecordOptions 
 export { consentRecorder, type ConsentRecorder } from './client/consent/recorder.ts';
 export type { ConsentEntry, ConsentIdentity, Door } from './client/consent/entries.ts';
 export { permission, permissions, type PermissionQuestion } from './client/permission.ts';
+/** Requests of subjects: see docs/requests.md. */
+export { openRequests, type OpenedRequest, type OpenOptions } from './client/requests/open.ts';
+export type { RequestAsk } from './client/requests/ask.ts';
+export { listRequests, readRequest, type ShownRequest } from './client/requests/read.ts';
 export { gpcOptOut, gpcPurposes, gpcSignal, type RequestHeaders } from './client/gpc.ts';

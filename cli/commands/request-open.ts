@@ -107,7 +107,8 @@ async function openOne(project: Project, flags: OpenFlags, { actor, json }: Glob
     io.err(`${colours.yellow('!')} no request was opened: ${opened.problem}`);
     return context.exit(opened.why === 'person' ? EXIT.person : EXIT.usage);
   }
-  const { requestId, outcome, also } = opened!;
+  const { requestId, outcome, also, sealed } = opened!;
+  if (!sealed) tellUnsealed(context);
   const shown = requestId === null ? null : await readRequest(project, requestId);
   if (json) return io.out(JSON.stringify({ outcome, also, request: shown === null ? null : requestJson(shown) }, null, 2));
   if (shown === null)
@@ -168,6 +169,7 @@ async function openMany(project: Project, flags: OpenFlags, file: string, { acto
     if (rejects !== null) await once(rejects, 'close');
   }
   if (shown > MOST_SHOWN) io.err(`… and ${count(shown - MOST_SHOWN)} more`);
+  if (summary.unsealed > 0) tellUnsealed(context);
   await sealLater(project);
   if (json) io.out(JSON.stringify({ ...summary, requests: told }, null, 2));
   else
@@ -183,6 +185,10 @@ async function openMany(project: Project, flags: OpenFlags, file: string, { acto
     );
   if (summary.opened > 0) tellDurability(await durability(project), context);
   if (summary.rejected > 0) context.exit(EXIT.findings);
+}
+
+function tellUnsealed({ io, colours }: Context): void {
+  io.err(`${colours.yellow('!')} there is no master key, so only the subject's key is kept of who asked (docs/requests-keys.md)`);
 }
 
 /** What the ledger was told is sealed, and written to the sink, as after any record. */

@@ -31,6 +31,8 @@ export interface BulkSummary {
   /** Their reference was known: nothing changed. */
   readonly known: number;
   readonly rejected: number;
+  /** Opened without a master key: see `OpenedRequest.sealed`. */
+  readonly unsealed: number;
   readonly reasons: Readonly<Record<string, number>>;
 }
 
@@ -54,7 +56,7 @@ export async function openFile(project: Project, options: BulkOptions): Promise<
     if (!header.includes('kind') && options.constants['kind'] === undefined)
       throw new Refused('The header has no column kind: name one, or say it with --kind');
   }
-  const tally = { lines: 0, opened: 0, joined: 0, known: 0, rejected: 0 };
+  const tally = { lines: 0, opened: 0, joined: 0, known: 0, rejected: 0, unsealed: 0 };
   const reasons = new Map<string, number>();
   const reject = (line: Line, reason: string): void => {
     tally.rejected++;
@@ -81,6 +83,7 @@ export async function openFile(project: Project, options: BulkOptions): Promise<
       if (result.outcome === 'joined' || result.outcome === 'known') tally[result.outcome]++;
       else if (result.outcome === 'opened') tally.opened++;
       else tally.known++;
+      if (!result.sealed) tally.unsealed++;
       options.onLine?.({ line: line.line, requestId: result.requestId, reason: null });
     }
   };

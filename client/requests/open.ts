@@ -15,6 +15,7 @@ import { Refused } from '../refused.ts';
 import { checkAsk, type CheckedAsk, type RequestAsk } from './ask.ts';
 import { clockOf, regimesFor } from './clock.ts';
 import { seekPeople } from './people.ts';
+import { sealNew } from './seal.ts';
 
 export interface OpenOptions {
   /** Who opens it, for the record: a name of a person or a service. */
@@ -41,6 +42,8 @@ export type OpenedRequest =
       readonly dueAt: Date | null;
       /** Withdrawals and objections that an erasure says. */
       readonly also: readonly string[];
+      /** False: there is no master key, so that what the requester gave besides the subject's key is not kept. */
+      readonly sealed: boolean;
     }
   | { readonly problem: string; readonly why: 'person' | 'reference' };
 
@@ -116,10 +119,19 @@ export async function openChecked(
       throw new Refused('The manifest in force does not know this purpose: put yours in force with `probity apply`');
     throw error;
   });
+  const sealed = await sealNew(
+    project,
+    found.flatMap(({ person, ask }, n) => {
+      const { id: requestId, outcome } = opened[n]!;
+      // What the ledger knows is about the subject's key, and done by it.
+      return requestId === null || outcome === 'taken' || LEDGER_KINDS.includes(ask.kind) ? [] : [{ requestId, person, who: ask.who }];
+    }),
+  );
   const results: OpenedRequest[] = sought.map((it) => ({ problem: 'problem' in it ? it.problem : '', why: 'person' }));
   for (const [n, { index, ask }] of found.entries()) {
     const { id, outcome, ...rest } = opened[n]!;
-    results[index] = outcome === 'taken' ? { problem: TAKEN, why: 'reference' } : { requestId: id, outcome, kind: ask.kind, ...rest };
+    results[index] =
+      outcome === 'taken' ? { problem: TAKEN, why: 'reference' } : { requestId: id, outcome, kind: ask.kind, ...rest, sealed };
   }
   return results;
 }

@@ -8,6 +8,8 @@ import type { RequestAsk } from '../../client/requests/ask.ts';
 import { askRequester, cancelRequest, extendRequest, refuseRequest, repliedTo, verifyRequest } from '../../client/requests/change.ts';
 import { openRequests, type OpenedRequest } from '../../client/requests/open.ts';
 import { draftReply, listRequests, readRequest, type ShownRequest } from '../../client/requests/read.ts';
+import { openIdentities } from '../../client/vault.ts';
+import { SERVICE } from '../../domain/requests/actor.ts';
 import { openProject } from '../../client/project.ts';
 import { suppress } from '../../database/serving/requests.ts';
 import { consentShop, containing, type ConsentShop } from '../consent/support.ts';
@@ -23,7 +25,7 @@ const BY = { actor: 'anna' };
 let next = 100;
 const customer = (): { subject: 'customer'; key: readonly number[] } => ({ subject: 'customer', key: [next++] });
 const erasure = (more: Partial<RequestAsk> = {}): RequestAsk =>
-  ({ ...customer(), kind: 'erasure', grounds: ['no_longer_necessary'], ...more }) as RequestAsk;
+  ({ ...customer(), kind: 'erasure', grounds: ['no_longer_necessary'], ...more });
 const day = (text: string): Date => new Date(`${text}T09:00:00Z`);
 
 async function open(ask: RequestAsk, now?: Date): Promise<Exclude<OpenedRequest, { problem: string }> & { requestId: string }> {
@@ -112,7 +114,7 @@ describe('opening', () => {
       { problem: containing('2 of customer have this email'), why: 'person' },
       { problem: containing('no customer has this email'), why: 'person' },
       { problem: containing('has no customer with this key'), why: 'person' },
-      { requestId: containing('R-'), outcome: 'opened', kind: 'access', state: 'received', dueAt: expect.any(Date) as Date, also: [] },
+      { requestId: containing('R-'), outcome: 'opened', kind: 'access', state: 'received', dueAt: expect.any(Date) as Date, also: [], sealed: false },
     ]); // prettier-ignore
     const [unknown] = await openRequests(shop.project, [email('nobody@example.com')], { ...BY, unknown: true });
     expect(unknown).toMatchObject({ outcome: 'opened' });
@@ -128,6 +130,23 @@ describe('opening', () => {
   ])('refused: %s', async (sentence, wrong) => {
     expect(await refusal(() => openRequests(shop.project, [erasure(wrong)], BY))).toContain(sentence);
   });
+});
+
+test('what the requester gave is sealed in the vault, when there is a master key', async () => {
+  const project = { ...shop.project, env: { ...shop.env, PROBITY_MASTER_KEY: randomBytes(32).toString('base64') } };
+  const asks: RequestAsk[] = [
+    { subject: 'customer', identity: 'email', value: ' C390@example.com', kind: 'access' },
+    { subject: 'customer', identity: 'email', value: 'else@example.com', kind: 'access' },
+    { subject: 'member', key: ['a', 1], kind: 'portability' },
+  ];
+  const opened = await openRequests(project, asks, { ...BY, unknown: true });
+  const contents = await Promise.all(opened.map((it) => openIdentities(project, 'problem' in it ? '' : it.requestId!, SERVICE, 'a test')));
+  expect(contents.flatMap(({ people }) => people)).toEqual([
+    { subject: 'customer', key: ['390'], identities: { email: ['C390@example.com'] } },
+    { subject: 'customer', key: [], identities: { email: ['else@example.com'] } },
+    { subject: 'member', key: ['a', '1'], identities: {} },
+  ]);
+  expect(opened).toMatchObject([{ sealed: true }, { sealed: true }, { sealed: true }]);
 });
 
 describe('the clock', () => {
