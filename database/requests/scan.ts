@@ -20,7 +20,7 @@ const DEFAULT_LANES = 2;
 export async function readScanScope(store: Store, catalog: Catalog, manifest: Manifest): Promise<ScanScope> {
   const { rows } = await translating(store, () =>
     sql<{ id: string; materialized: boolean; unreadable: readonly string[] }>`
-      select n.nspname || '.' || c.relname as id, c.relkind = 'm' as materialized,
+      select n.nspname || '.' || c.relname as id, c.relkind = 'm' and c.relispopulated as materialized,
         array(select a.attname::text from pg_catalog.pg_attribute a
           where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
             and not (pg_catalog.has_schema_privilege(n.oid, 'usage') and pg_catalog.has_column_privilege(c.oid, a.attnum, 'select'))) as unreadable

@@ -33,6 +33,8 @@ const LEAST_NUMBER = 9;
 /** With letters and digits; with letters alone it may be a word of the language. */
 const LEAST_MIXED = 6;
 const LEAST_LETTERS = 8;
+/** The longest word of it; a join on shorter ones would bring too many rows to judge. */
+const LEAST_ANCHOR = 4;
 /** Longer texts between two delimiters are no address: RFC 5321 ends one at 254. */
 export const MOST_TOKEN = 320;
 /** Between the columns of a composite value. */
@@ -147,8 +149,8 @@ function phonePattern(tail: string): string {
 // --- ids
 
 /** The word that a join looks for, and the value that has to stand around it. */
-function idForms(written: string): [string, string][] {
-  const value = written.trim().toLowerCase();
+function idForms(raw: string): [string, string][] {
+  const value = raw.trim().toLowerCase();
   const uuid = UUID.exec(value);
   if (uuid !== null) {
     const groups = uuid.slice(1);
@@ -157,10 +159,10 @@ function idForms(written: string): [string, string][] {
       [groups.join(''), groups.join('')],
     ];
   }
-  const anchor = (value.match(/[0-9a-z]+/g) ?? []).toSorted((a, b) => b.length - a.length)[0];
-  if (anchor === undefined || value.length > MOST_TOKEN) return [];
-  const least = /^[0-9]+$/.test(anchor) ? LEAST_NUMBER : /[0-9]/.test(anchor) ? LEAST_MIXED : LEAST_LETTERS;
-  return anchor.length >= least ? [[anchor, value]] : [];
+  const written = value.replace(/[^0-9a-z]/g, '');
+  const anchor = (value.match(/[0-9a-z]+/g) ?? []).toSorted((a, b) => b.length - a.length)[0] ?? '';
+  const least = /^[0-9]+$/.test(written) ? LEAST_NUMBER : /[0-9]/.test(written) ? LEAST_MIXED : LEAST_LETTERS;
+  return written.length >= least && anchor.length >= LEAST_ANCHOR && value.length <= MOST_TOKEN ? [[anchor, value]] : [];
 }
 
 function standsIn(text: string, value: string): boolean {

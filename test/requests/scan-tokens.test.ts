@@ -1,0 +1,113 @@
+import { expect, test } from 'vitest';
+import { phoneForm, phonesIn, samePhone } from '../../domain/requests/phones.ts';
+import { findTerms, indexTerms, searchable, termsOf } from '../../domain/requests/tokens.ts';
+
+const ADDRESS = 'Anna.Muster@Example.com';
+const NUMBER = '+49 (0)170 1234567';
+const ID = '6f1e2d3c-aaaa-4bbb-8ccc-123456789abc';
+
+function finds(identity: string, parts: readonly string[], text: string, names = false): boolean {
+  const terms = termsOf({ person: 1, subject: 'customer', identity, parts }, names);
+  return findTerms(text, indexTerms(terms)).size > 0;
+}
+
+test.each([
+  'anna.muster@example.com',
+  'ANNA.MUSTER@EXAMPLE.COM',
+  'Write to <anna.muster@example.com>.',
+  'mailto:anna.muster@example.com?subject=x',
+  '{"to":["other@example.com","anna.muster@example.com"]}',
+  String.raw`{"text":"Dear team,\nanna.muster@example.com\twrote"}`,
+  String.raw`{"to":"anna.muster\u0040example.com"}`,
+  '?email=anna.muster%40example.com&x=1',
+  '?next=%2Flogin%3Femail%3Danna.muster%2540example.com',
+  'q=write+to+anna.muster%40example.com',
+  'anna.muster+shop@example.com',
+  'anna.muster%2Bshop%40example.com',
+  'anna.muster&#64;example.com',
+  "'anna.muster@example.com'",
+  '**anna.muster@example.com**',
+  'user|anna.muster@example.com|42',
+])('the address is found in %s', (text) => expect(finds('email', [ADDRESS], text)).toBe(true));
+
+test.each([
+  'joanna.muster@example.com',
+  'hanna_anna.muster@example.com',
+  'anna.muster@example.com.au',
+  'anna.muster@example.co',
+  'anna.muster@sub.example.com',
+  'anna.muster at example.com',
+  'muster@example.com',
+  'annaXmuster@example.com',
+])('a look-alike is none: %s', (text) => expect(finds('email', [ADDRESS], text)).toBe(false));
+
+test.each([
+  '+491701234567',
+  '0049 170 1234567',
+  '0170/123 45 67',
+  '(0170) 1234567',
+  '+49 (170) 123-4567',
+  '+49(0)170-1234567',
+  '1701234567',
+  '491701234567@s.whatsapp.net',
+  'tel:+49%20170%201234567',
+  'call 0170 1234567 2024 times',
+  '12 01701234567',
+  '030 999999, 0170 1234567',
+  '+49\u00a0170\u00a01234567',
+  '{"phone": 491701234567}',
+])('the number is found in %s', (text) => expect(finds('phone', [NUMBER], text)).toBe(true));
+
+test.each([
+  '+33 170 1234567',
+  '+1 170 1234567',
+  '0171 1234567',
+  '0170 12345678',
+  '0170 123456',
+  '1234567',
+  '030 1234567',
+  '9901701234567890123',
+  'a01701234567',
+  '0170\n1234567',
+])('another number is none: %s', (text) => expect(finds('phone', [NUMBER], text)).toBe(false));
+
+test.each([ID, ID.toUpperCase(), ID.replaceAll('-', ''), `{${ID}}`, `/user/${ID}/orders`, `x="${ID}"`, `id_${ID}`])(
+  'the id is found in %s',
+  (text) => expect(finds('key', [ID], text)).toBe(true),
+);
+
+test.each([`0${ID}`, `${ID}0`, ID.slice(0, -1), '123456789abc', ID.replace('aaaa', 'aaab')])('another id is none: %s', (text) =>
+  expect(finds('key', [ID], text)).toBe(false),
+);
+
+test('what is too short for free texts is not looked for there', () => {
+  const free = (identity: string, ...parts: string[]) => searchable(termsOf({ person: 1, subject: 'customer', identity, parts }, false));
+  expect([free('key', '4711'), free('key', '12345678'), free('key', '1', '2'), free('login', 'anna')]).toEqual([
+    false,
+    false,
+    false,
+    false,
+  ]);
+  expect([free('key', '123456789'), free('key', 'CUST-0815-77'), free('login', 'annamuster')]).toEqual([true, true, true]);
+});
+
+test('names are looked for when they are asked for, as whole words', () => {
+  expect(finds('name', ['Zoë', 'Müller'], 'MÜLLER, Zoë (Frau)', true)).toBe(true);
+  expect(finds('name', ['Zoë', 'Müller'], 'Müllermeister Zoë', true)).toBe(false);
+  expect(finds('name', ['Zoë', 'Müller'], 'Zoë Müller', false)).toBe(false);
+});
+
+test('numbers are the same with and without a country, a trunk prefix or neither', () => {
+  const same = (a: string, b: string) => samePhone(phoneForm(a)!, phoneForm(b)!) && samePhone(phoneForm(b)!, phoneForm(a)!);
+  expect([same('+4512345678', '12345678'), same('+39 06 12345678', '06 12345678'), same('555 123 4567', '+1 555 123 4567')]).toEqual([
+    true,
+    true,
+    true,
+  ]);
+  expect([same('+4512345678', '+4712345678'), same('2345678', '+452345678'), same('0170 1234567', '01 70 12 34 56')]).toEqual([
+    false,
+    false,
+    false,
+  ]);
+  expect(phonesIn('no number 12-34')).toEqual([]);
+});
