@@ -95,15 +95,28 @@ function withdrawals({ manifest, add }: StoreCheck): void {
   for (const [name, purpose] of Object.entries(manifest.purposes)) {
     if (!basesOf(purpose, manifest).some(isChosen)) continue;
     const tables = Object.values(manifest.tables).filter((it) => uses(it, name).length > 0);
-    if (tables.length === 0) continue;
-    const others = (it: TableDeclaration, column: string): readonly string[] =>
-      (it.columns?.[column]?.purposes ?? it.purposes).filter((other) => other !== name);
-    if (tables.some((it) => uses(it, name).some((column) => others(it, column).length === 0))) continue;
-    const keepers = new Set(tables.flatMap((it) => uses(it, name).flatMap((column) => others(it, column))));
+    if (tables.length === 0 || tables.some((it) => goesWith(it, name))) continue;
+    const keepers = tables.flatMap((it) => keepersOf(it, uses(it, name), name));
     add(
       'P141',
       ['purposes', name, KEY],
-      `nothing is used for \`${name}\` alone: after a withdrawal ${listed([...keepers])} would keep all of it`,
+      `nothing is used for \`${name}\` alone: after a withdrawal ${listed([...new Set(keepers)])} would keep all of it`,
     );
   }
+}
+
+/** Whether rows or columns of the table serve that purpose alone. Keys go with their row only. */
+function goesWith({ columns, purposes }: TableDeclaration, purpose: string): boolean {
+  const alone = (some: readonly string[]): boolean => some.length > 0 && some.every((it) => it === purpose);
+  const own = Object.values(columns ?? {}).map((it) => ({ isKey: it.category === 'key', purposes: it.purposes ?? purposes }));
+  const rowGoes = alone(purposes) && own.every((it) => it.purposes.every((one) => one === purpose));
+  return rowGoes || own.some((it) => !it.isKey && alone(it.purposes));
+}
+
+/** The other purposes of what a purpose uses; where that is keys only, of the rows that they are the keys of. */
+function keepersOf({ columns, purposes }: TableDeclaration, used: readonly string[], purpose: string): string[] {
+  const others = (names: readonly string[]): string[] =>
+    names.flatMap((name) => columns?.[name]?.purposes ?? purposes).filter((it) => it !== purpose);
+  const ofUsed = others(used);
+  return ofUsed.length > 0 ? ofUsed : others(Object.keys(columns ?? {}));
 }

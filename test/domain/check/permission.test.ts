@@ -84,6 +84,13 @@ test('a withdrawal that would erase nothing', () => {
   ]);
   expect(check(used('purposes: [ads, books], columns: { id: key, born: x, ended: x, mail: { purposes: [ads] } }'), PEOPLE)).toEqual([]);
   expect(check(used('purposes: [books]'), PEOPLE)).toEqual([]);
+  // Keys alone are no use to anybody, and go with the row only.
+  const keysOnly = 'columns: { id: key, born: { purposes: [books] }, ended: { purposes: [books] }, mail: { purposes: [books] } }';
+  expect(check(used(`purposes: [ads], ${keysOnly}`), PEOPLE)).toEqual([
+    'P141 info nothing is used for `ads` alone: after a withdrawal books would keep all of it',
+  ]);
+  expect(check(used('purposes: [ads], columns: { id: key, born: x, ended: x, mail: { purposes: [] } }'), PEOPLE)).toEqual([]);
+  expect(check(used('purposes: [ads]'), PEOPLE)).toEqual([]);
 });
 
 describe('consent tables', () => {
