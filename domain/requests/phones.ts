@@ -56,7 +56,9 @@ export function phonesIn(text: string): PhoneForm[] {
     groups.forEach((group, index) => {
       const trunk = group.text.startsWith('(0') && run[group.at + group.text.length] === ')' && group.digits === 1;
       const marked = !trunk && /^\(?\+|^\(?0/.test(group.text);
-      const inside = began !== null && digitsOf(groups, began, index) <= MOST_DIGITS - 2;
+      // So many digits in one go are no part of a number without a country.
+      const own = began !== null && !groups[began]!.text.includes('+') && group.digits >= LEAST_COMPARABLE + 1;
+      const inside = began !== null && !own && digitsOf(groups, began, index) <= MOST_DIGITS - 2;
       if (!marked && inside) return;
       if (marked) began = index;
       for (let end = index; end < groups.length && digitsOf(groups, index, end) <= MOST_DIGITS + 1; end++) {

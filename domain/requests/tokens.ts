@@ -252,7 +252,8 @@ export function decode(text: string): string {
     now = now
       .replace(/&#(?:x([0-9a-f]{1,6})|([0-9]{1,7}));/gi, (_, hex?: string, digits?: string) => point(Number(hex ? `0x${hex}` : digits)))
       .replace(/\\+u([0-9a-f]{4})/gi, (_, hex: string) => point(Number(`0x${hex}`)))
-      .replace(/\\+[bfnrt"/]/g, ' ')
+      // A line break ends a number, so it must not become a blank.
+      .replace(/\\+[bfnrt"/]/g, '\n')
       .replace(/(?:%[0-9a-f]{2})+/gi, bytes);
     if (now === before) break;
   }

@@ -48,8 +48,9 @@ const SHAPES: Readonly<Record<keyof Person, (value: string) => string[]>> = {
   },
   uid: (it) => [it, it.toUpperCase(), it.replaceAll('-', ''), `{${it}}`],
 };
+const COLUMNS = ['a', 'b', 'c', 'd'] as const;
 const KINDS = ['email', 'phone', 'uid'] as const;
-const NOISE = ['hello', 'Straße', 'user.1', '@home', '2026-11-23', '19:44:05', '12', 'user.1@mail', 'x@user.1.example', '+49 172 5510001', '%zz', 'C:\\new', '100%', 'a+b', '&amp;', '{"a":1}']; // prettier-ignore
+const NOISE = ['hello', 'Straße', 'user.1', '@home', '2026-11-23', '19:44:05', '12', 'user.1@mail', 'x@user.1.example', '+49 172 5510001', '%zz', 'C:\\new', '100%', 'a+b', '&amp;', '{"a":1}', '030 99', '7']; // prettier-ignore
 const BETWEEN = ['; ', ', ', '\n', '" "', ' | ', '=', ' <', '> '];
 
 /** Every way to write every identity, looked for by the plainest means: it stands there with nothing of a word or number at its sides. */
@@ -79,10 +80,13 @@ beforeAll(async () => {
 afterAll(async () => world.close());
 
 test.each([
-  ['one person', 1, 7],
-  ['as many as one expression takes', 8, 11],
-  ['sixty people, by a join', 60, 13],
-])('agrees with a naive search for %s', async (_, count, seed) => {
+  ['one person', 1, 7, false],
+  ['as many as one expression takes', 8, 11, false],
+  ['sixty people, by a join', 60, 13, false],
+  // Nothing else in the row leads to it.
+  ['few people, one to a row', 8, 17, true],
+  ['sixty people, one to a row', 60, 19, true],
+])('agrees with a naive search for %s', async (_, count, seed, sparse) => {
   const next = random(seed);
   const pick = <T>(list: readonly T[]): T => list[next(list.length)]!;
   const fragment = (): string => {
@@ -90,26 +94,36 @@ test.each([
     const kind = pick(KINDS);
     return pick(SHAPES[kind](pick(next(2) === 0 ? PEOPLE.slice(0, 2) : PEOPLE)[kind]));
   };
-  const text = (): string => Array.from({ length: 1 + next(6) }, fragment).reduce((all, it) => `${all}${pick(BETWEEN)}${it}`);
-  const rows = Array.from({ length: 600 }, (_, id) => ({ id, a: text(), b: text(), c: text(), d: text() }));
+  const joined = (list: readonly string[]): string => list.reduce((all, it) => `${all}${pick(BETWEEN)}${it}`);
+  const text = (): string => joined(Array.from({ length: 1 + next(6) }, fragment));
+  const one = (): string => {
+    const kind = pick(KINDS);
+    return joined([pick(NOISE), pick(SHAPES[kind](pick(people)[kind])), ...(next(2) === 0 ? [pick(NOISE)] : [])]);
+  };
+  const people = PEOPLE.slice(0, count);
+  const rows = Array.from({ length: 600 }, (_, id) => {
+    const only = sparse ? pick(COLUMNS) : null;
+    const [a, b, c, d] = COLUMNS.map((column) => (only === null ? text() : only === column ? one() : ''));
+    return { id, a: a!, b: b!, c: c!, d: d! };
+  });
   await world.query('truncate line');
   await world.query(
     `insert into line select (r ->> 'id')::bigint, r ->> 'a', r ->> 'b', jsonb_build_object('deep', jsonb_build_array(1, r ->> 'c')), array['x', r ->> 'd'] from jsonb_array_elements($1::jsonb) r`,
     [JSON.stringify(rows)],
   );
-  const people = PEOPLE.slice(0, count);
   await search(world, `run-${seed}`, people.map(({ email, phone, uid }) => [['email', email], ['phone', phone], ['uid', uid]])); // prettier-ignore
   const found = await world.query('select location, column_name, identity, person from probity.run_hit where run_id = $1', [`run-${seed}`]);
   const actual = found.rows
     .map((row) => `${String(row['location'])} ${String(row['column_name'])} ${String(row['identity'])} ${String(row['person'])}`)
     .toSorted();
   const wanted = rows.flatMap((row) =>
-    (['a', 'b', 'c', 'd'] as const).flatMap((column) =>
+    COLUMNS.flatMap((column) =>
       people.flatMap((person, n) => naive(row[column], person).map((identity) => `["${row.id}"] ${column} ${identity} ${n + 1}`)),
     ),
   );
   expect(wanted.length).toBeGreaterThan(200);
-  const show = (list: string[]): string[] => list.map((it) => `${it}: ${rows[Number(/\d+/.exec(it)![0])]![it.split(' ')[1] as 'a']}`);
+  const show = (list: string[]): string[] =>
+    list.map((it) => `${it}: ${rows[Number(/\d+/.exec(it)![0])]![it.split(' ')[1] as (typeof COLUMNS)[number]]}`);
   expect({ missed: show(wanted.filter((it) => !actual.includes(it))), extra: show(actual.filter((it) => !wanted.includes(it))) }).toEqual({
     missed: [],
     extra: [],

@@ -54,6 +54,8 @@ test.each([
   'call 0170 1234567 2024 times',
   '12 01701234567',
   '030 999999, 0170 1234567',
+  '030 99 1701234567',
+  String.raw`{"a": "030 99\n1701234567"}`,
   '+49\u00a0170\u00a01234567',
   '{"phone": 491701234567}',
 ])('the number is found in %s', (text) => expect(finds('phone', [NUMBER], text)).toBe(true));
