@@ -2,12 +2,11 @@ import { sql, type RawBuilder } from 'kysely';
 import type { CatalogTable } from '../../../domain/catalog.ts';
 import { StoreError } from '../../errors.ts';
 import { ident, tableRef } from '../../identifiers.ts';
-import type { Look } from './judge.ts';
-import { heldBy } from './judge.ts';
-import { maskedColumns } from './masks.ts';
+import { heldBy, ownedAlone, type Look } from './judge.ts';
 import { leadsTo, ROW } from './reach.ts';
 import { countRows, isRow, ROWS, type RowCount } from './rows.ts';
 import { detachedColumns, subjectTable, type ErasureTarget, type TargetTable } from './target.ts';
+import { newValues } from './write.ts';
 
 /**
  * Carries out what was settled: all deletions, masks and detached references of all tables in one statement, since constraints are checked at
@@ -16,7 +15,7 @@ import { detachedColumns, subjectTable, type ErasureTarget, type TargetTable } f
 export async function change(look: Look): Promise<void> {
   const { trx, target } = look;
   const rows = await countRows(trx);
-  const changes = target.tables.flatMap((table, index) => changesOf(table, index, rows));
+  const changes = target.tables.flatMap((table, index) => changesOf(look, table, index, rows));
   if (changes.length === 0) return;
   const parts = changes.map(({ statement }, at) => sql`${ident(`c${at}`)} as (${statement} returning 1)`);
   const counts = changes.map((_, at) => sql`(select count(*) from ${ident(`c${at}`)})`);
@@ -32,7 +31,7 @@ interface TableChange {
   readonly rows: number;
 }
 
-function changesOf(table: TargetTable, index: number, counts: readonly RowCount[]): TableChange[] {
+function changesOf(look: Look, table: TargetTable, index: number, counts: readonly RowCount[]): TableChange[] {
   const own = counts.filter((row) => row.tbl === index);
   const changes: TableChange[] = [];
   const doomed = own.filter((row) => row.outcome === 'delete').reduce((sum, row) => sum + row.rows, 0);
@@ -43,11 +42,11 @@ function changesOf(table: TargetTable, index: number, counts: readonly RowCount[
       where x.tbl = ${sql.lit(index)} and x.outcome = 'delete' and ${isRow(ROW)}`;
     changes.push({ table: table.name, statement, rows: doomed });
   }
-  const masked = own.some((row) => row.outcome === 'mask' || row.touched > 0);
+  const masked = own.some((row) => row.outcome === 'mask' || row.touched > 0 || row.named > 0);
   const detached = own.some((row) => row.detached > 0);
-  const sets = [...(masked ? maskSets(table) : []), ...(detached ? detachSets(table) : [])];
+  const sets = [...(masked ? maskSets(look, table) : []), ...(detached ? detachSets(table) : [])];
   if (sets.length > 0) {
-    const touched = sql`(x.outcome = 'mask' or x.touch or x.detach <> 0)`;
+    const touched = sql`(x.outcome = 'mask' or x.touch or x.json or x.detach <> 0) and x.outcome <> 'delete'`;
     const statement = sql`
       update ${tableRef(table.name)} as ${ident(ROW)} set ${sql.join(sets)} from ${from}
       where x.tbl = ${sql.lit(index)} and ${touched} and ${isRow(ROW)}`;
@@ -58,17 +57,12 @@ function changesOf(table: TargetTable, index: number, counts: readonly RowCount[
 
 /** A masked row may lose a reference as well: counted once. */
 function changedRows(own: readonly RowCount[]): number {
-  return own.reduce((sum, row) => sum + (row.outcome === 'mask' ? row.rows : row.either), 0);
+  return own.reduce((sum, row) => sum + (row.outcome === 'delete' ? 0 : row.outcome === 'mask' ? row.rows : row.any), 0);
 }
 
-function maskSets({ plan, masks }: TargetTable): RawBuilder<unknown>[] {
+function maskSets(look: Look, { plan, masks }: TargetTable): RawBuilder<unknown>[] {
   if (plan === null || masks === null) return [];
-  const kept = maskedColumns(masks, plan, 'kept', ROW);
-  return [...maskedColumns(masks, plan, 'pinned', ROW)].map(([name, value]) => {
-    const own = ident(ROW, name);
-    const less = kept.get(name) ?? own;
-    return sql`${ident(name)} = case when x.outcome = 'mask' then ${less} when x.touch then ${value} else ${own} end`;
-  });
+  return [...newValues(look, plan, masks, ROW)].map(([name, value]) => sql`${ident(name)} = ${value}`);
 }
 
 function detachSets({ live, detachable }: TargetTable): RawBuilder<unknown>[] {
@@ -93,7 +87,15 @@ export function directTables(look: Look): ReadonlySet<number> {
 }
 
 function isDirect(look: Look, target: ErasureTarget, { name, plan, live }: TargetTable): boolean {
-  if (plan === null || plan.rows !== 'delete' || plan.incoming.length > 0 || plan.floor !== null || plan.shared !== null) return false;
+  if (
+    plan === null ||
+    plan.rows !== 'delete' ||
+    plan.incoming.length > 0 ||
+    plan.json.length > 0 ||
+    plan.floor !== null ||
+    plan.shared !== null
+  )
+    return false;
   if (name === subjectTable(target) || watchesDeletions(target, live) || heldBy(look, name, ROW).length > 0) return false;
   const between = target.tables.some((other) =>
     other.plan?.ways.some((way) => way.steps.some((step) => step.to === name || step.from === name) && other.name !== name),
@@ -115,7 +117,7 @@ export async function deleteDirectly(look: Look, index: number): Promise<number>
   let rows = 0;
   for (const way of plan?.ways ?? []) {
     const result =
-      await sql`delete from ${tableRef(name)} as ${ident(ROW)} where ${leadsTo(way, name, look.target.catalog, look.who)}`.execute(
+      await sql`delete from ${tableRef(name)} as ${ident(ROW)} where ${leadsTo(way, name, look.target.catalog, look.who, ownedAlone(look, false))}`.execute(
         look.trx,
       );
     rows += Number(result.numAffectedRows ?? 0n);

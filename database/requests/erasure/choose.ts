@@ -5,7 +5,7 @@ import { StoreError } from '../../errors.ts';
 import { ident, tableRef } from '../../identifiers.ts';
 import { candidates } from './candidates.ts';
 import { readConstraints, type TableCheck, type TableConstraints } from './constraints.ts';
-import { derivedText, liveColumn, maskValue, maskedColumns, type MaskValue, type TableMasks } from './masks.ts';
+import { derivedText, liveColumn, maskValue, type MaskValue, type TableMasks } from './masks.ts';
 
 /** Rows that a candidate is tried on. All rows of a chunk are tried once more before it changes anything. */
 const SAMPLE = 200;
@@ -171,16 +171,4 @@ function* combinations(choices: readonly (readonly MaskValue[])[]): Generator<re
   const [first, ...others] = choices;
   if (first === undefined) return void (yield []);
   for (const rest of combinations(others)) for (const value of first) yield [value, ...rest];
-}
-
-/** The table's row after masking, under the bare names of its columns: what checks are judged by. */
-export function maskedRow(masks: TableMasks, plan: TableErasure, alias: string): RawBuilder<unknown> {
-  const pinned = maskedColumns(masks, plan, 'pinned', alias);
-  const kept = maskedColumns(masks, plan, 'kept', alias);
-  const columns = masks.live.columns.map(({ name }) => {
-    const [more, less] = [pinned.get(name), kept.get(name)];
-    if (more === undefined) return sql`${ident(alias, name)} as ${ident(name)}`;
-    return sql`case when x.outcome = 'pinned' then ${more} else ${less ?? ident(alias, name)} end as ${ident(name)}`;
-  });
-  return sql.join(columns);
 }

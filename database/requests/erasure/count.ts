@@ -112,7 +112,7 @@ async function tableCount(look: Look, index: number, counts: readonly RowCount[]
   return {
     table: name,
     erased: sum('delete'),
-    masked: sum('mask'),
+    masked: sum('mask') + own.reduce((total, row) => total + (row.outcome === 'other' ? row.named : 0), 0),
     detached: own.reduce((total, row) => total + row.detached, 0),
     kept: sum('keep'),
     floor: sum('floor') === 0 ? null : { rows: sum('floor'), until: await floorEnd(look, index) },

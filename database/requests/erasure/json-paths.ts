@@ -1,7 +1,11 @@
 import { sql, type RawBuilder } from 'kysely';
-import type { TableErasure } from '../../../domain/requests/model.ts';
-
-type JsonPart = TableErasure['json'][number];
+import type { CatalogTable } from '../../../domain/catalog.ts';
+import type { PersonalPart } from '../../../domain/requests/model.ts';
+import { EMAIL } from '../../../domain/serving/replica.ts';
+import { ident } from '../../identifiers.ts';
+import { any } from '../../retention/protection.ts';
+import type { Condition } from '../../retention/times.ts';
+import { addressText, identityKeys, type Who } from './reach.ts';
 
 /** A path as the steps that `probity.json_without` takes; null for what it cannot follow, such as filters. */
 export function jsonSteps(path: string): string[] | null {
@@ -19,13 +23,38 @@ export function jsonSteps(path: string): string[] | null {
   return steps.length === 0 ? null : steps;
 }
 
-/** The document without the parts; everything beside them stays as it is. Null stays null. */
-export function withoutParts(value: RawBuilder<unknown>, type: string, parts: readonly JsonPart[]): RawBuilder<unknown> {
-  const document = type === 'json' ? sql`${value}::jsonb` : value;
-  const cleaned = parts.reduce((inner, { path, onErase }) => {
-    const steps = jsonSteps(path) ?? [];
-    return sql`probity.json_without(${inner}, ${steps}::text[], ${onErase === 'null'})`;
-  }, document);
-  // A document in which nothing was found keeps its very text.
-  return type === 'json' ? sql`case when ${cleaned} = ${document} then ${value} else (${cleaned})::json end` : cleaned;
+/** The same for `jsonb_path_query`. */
+export function jsonPath(steps: readonly string[]): string {
+  return `lax $${steps.map((step) => (step.startsWith('.') && step !== '.*' ? `.${JSON.stringify(step.slice(1))}` : step)).join('')}`;
+}
+
+/** What stands there and says who somebody is, compared as the keys are. */
+function valuesOf(part: PersonalPart, who: Who): RawBuilder<unknown> {
+  const { value, where } = identityKeys(part.identity, who);
+  return sql`select ${value} from probity.run_key as k where ${where}`;
+}
+
+/** In the row that `alias` names, one of the people stands at one of the paths. */
+export function namesSomebody(parts: readonly PersonalPart[], live: CatalogTable, alias: string, who: Who): Condition {
+  const each = parts.map((part) => {
+    const value = ident(alias, part.column);
+    const document = live.columns.find((column) => column.name === part.column)?.baseType === 'json' ? sql`${value}::jsonb` : value;
+    const found = sql`(v #>> '{}')`;
+    const text = part.identity === EMAIL ? addressText(found) : found;
+    return sql<boolean>`exists (
+      select from jsonb_path_query(${document}, ${jsonPath(jsonSteps(part.path) ?? [])}::text::jsonpath, '{}', true) as v
+      where ${text} in (${valuesOf(part, who)}))`;
+  });
+  return any(each);
+}
+
+/** The document without what names the people; everything beside it stays as it is. Null stays null. */
+export function withoutPeople(value: RawBuilder<unknown>, type: string, parts: readonly PersonalPart[], who: Who): RawBuilder<unknown> {
+  const cleaned = parts.reduce<RawBuilder<unknown>>(
+    (inner, part) => sql`
+      probity.json_without(${inner}, ${jsonSteps(part.path) ?? []}::text[], ${part.onErase === 'null'}, array(${valuesOf(part, who)}),
+        ${part.identity === EMAIL})`,
+    type === 'json' ? sql`${value}::jsonb` : value,
+  );
+  return type === 'json' ? sql`(${cleaned})::json` : cleaned;
 }

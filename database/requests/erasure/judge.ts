@@ -5,12 +5,13 @@ import { floorCutOff } from '../../../domain/time.ts';
 import type { Floor } from '../../../manifest/model.ts';
 import { ACTIVE, type ActiveHolds } from '../../holds.ts';
 import { ident, tableRef } from '../../identifiers.ts';
-import { any, holdReasons, type Reason } from '../../retention/protection.ts';
+import { all, any, holdReasons, type Reason } from '../../retention/protection.ts';
 import { before, type Condition } from '../../retention/times.ts';
 import type { People } from './keys.ts';
 import { needsMask } from './masks.ts';
-import { columnOf, joinedAlong, leadsTo, ROW, wayText, type Who } from './reach.ts';
-import { isRow, ROWS, stands } from './rows.ts';
+import { namesSomebody } from './json-paths.ts';
+import { columnOf, joinedAlong, leadsTo, ROW, wayText, type OwnedAlone, type Who } from './reach.ts';
+import { isRow, ROWS, stands, type Outcome } from './rows.ts';
 import { subjectTable, type ErasureTarget, type TargetTable } from './target.ts';
 
 /** One look at the rows of people: under which holds, at which time, and whether the rows are locked for a change. */
@@ -69,7 +70,7 @@ export async function enterRows(look: Look, index: number): Promise<Reached[]> {
   for (const way of plan.ways) {
     let rows = 0;
     if (held.people.length > 0) {
-      const { from, where } = joinedAlong(way, name, target.catalog, { ...who, without: [] });
+      const { from, where } = joinedAlong(way, name, target.catalog, { ...who, without: [] }, ownedAlone(look, true));
       const result = await sql`
         insert into ${ROWS} (tbl, oid, tid, outcome, why)
         select ${sql.lit(index)}, ${ident(ROW)}.tableoid, ${ident(ROW)}.ctid, 'held', 'hold:' || min(it.hold)
@@ -84,7 +85,7 @@ export async function enterRows(look: Look, index: number): Promise<Reached[]> {
     const result = await sql`
       insert into ${ROWS} (tbl, oid, tid, outcome, why)
       select ${sql.lit(index)}, ${ident(ROW)}.tableoid, ${ident(ROW)}.ctid, ${outcome}, ${why}
-      from ${tableRef(name)} as ${ident(ROW)} where ${leadsTo(way, name, target.catalog, who)}${lock(look, plan)} on conflict do nothing`.execute(
+      from ${tableRef(name)} as ${ident(ROW)} where ${leadsTo(way, name, target.catalog, who, ownedAlone(look, false))}${lock(look, plan)} on conflict do nothing`.execute(
       trx,
     );
     reached[at] = { ...reached[at]!, rows: reached[at]!.rows + Number(result.numAffectedRows ?? 0n) };
@@ -92,13 +93,51 @@ export async function enterRows(look: Look, index: number): Promise<Reached[]> {
   return reached;
 }
 
+/**
+ * Enters rows whose documents name the people, whosoever the rows are. What a hold or a floor protects stays as it is, and is counted so.
+ */
+export async function enterNamed(look: Look, index: number): Promise<number> {
+  const { trx, target, who } = look;
+  const { name, plan, live } = target.tables[index]!;
+  if (plan === null || plan.json.length === 0) return 0;
+  const { outcome, why } = judgement(look, plan, index, sql`'other'`);
+  const locking = look.locking ? sql` for no key update of ${ident(ROW)}` : sql``;
+  const result = await sql`
+    insert into ${ROWS} as entered (tbl, oid, tid, outcome, why, json)
+    select ${sql.lit(index)}, ${ident(ROW)}.tableoid, ${ident(ROW)}.ctid, ${outcome}, ${why}, true
+    from ${tableRef(name)} as ${ident(ROW)} where ${namesSomebody(plan.json, live, ROW, who)}${locking}
+    on conflict (tbl, oid, tid) do update set json = entered.outcome not in ('held', 'floor'),
+      outcome = case entered.outcome when 'keep' then 'mask' else entered.outcome end`.execute(trx);
+  await sql`update ${ROWS} as x set json = false where x.tbl = ${sql.lit(index)} and x.outcome in ('held', 'floor') and x.json`.execute(
+    trx,
+  );
+  return Number(result.numAffectedRows ?? 0n);
+}
+
+/** What people share is owned by nobody but them: of a row that is entered in the owners' table. Held people go on owning. */
+export function ownedAlone({ target }: Look, held: boolean): OwnedAlone {
+  return (owners, alias) => {
+    const at = target.tables.findIndex((table) => table.name === owners.from);
+    const theirs = at < 0 || target.tables[at]!.plan === null ? sql<boolean>`false` : stands(at, 'o', held ? [...THEIRS, 'held'] : THEIRS);
+    const same = owners.columns.map((column, part) => sql<boolean>`${ident('o', column)} = ${ident(alias, owners.toColumns[part] ?? '')}`);
+    return sql<boolean>`not exists (select from ${tableRef(owners.from)} as o where ${all([...same, sql<boolean>`not ${theirs}`])})`;
+  };
+}
+
+const THEIRS: readonly Outcome[] = ['delete', 'mask', 'keep', 'floor', 'shared', 'pinned'];
+
 function lock(look: Look, plan: TableErasure): RawBuilder<unknown> {
   if (!look.locking) return sql``;
   if (plan.rows === 'delete' || plan.table === subjectTable(look.target)) return sql` for update of ${ident(ROW)}`;
   return plan.rows === 'mask' ? sql` for no key update of ${ident(ROW)}` : sql``;
 }
 
-function judgement(look: Look, plan: TableErasure, index: number): { outcome: RawBuilder<unknown>; why: RawBuilder<unknown> } {
+function judgement(
+  look: Look,
+  plan: TableErasure,
+  index: number,
+  said?: RawBuilder<unknown>,
+): { outcome: RawBuilder<unknown>; why: RawBuilder<unknown> } {
   const held = heldBy(look, plan.table, ROW);
   const floor =
     plan.floor === null ? [] : [{ condition: underFloor(look, plan.table, plan.floor, ROW), label: `floor:${plan.floor.rule}` }];
@@ -109,8 +148,8 @@ function judgement(look: Look, plan: TableErasure, index: number): { outcome: Ra
   const why = labels.length === 0 ? sql`null::text` : sql`case ${sql.join(labels, sql` `)} end`;
   const masks = look.target.tables[index]!.masks;
   const needed = masks === null ? null : needsMask(masks, plan, 'kept', ROW);
-  const otherwise =
-    plan.rows === 'delete' ? sql`'delete'` : needed === null ? sql`'keep'` : sql`case when ${needed} then 'mask' else 'keep' end`;
+  const kept = needed === null ? sql`'keep'` : sql`case when ${needed} then 'mask' else 'keep' end`;
+  const otherwise = said ?? (plan.rows === 'delete' ? sql`'delete'` : kept);
   const cases = [
     ...(held.length === 0 ? [] : [sql`when ${any(held.map((it) => it.condition))} then 'held'`]),
     ...floor.map((it) => sql`when ${it.condition} then 'floor'`),
@@ -133,24 +172,15 @@ export function underFloor({ target, now }: Look, table: string, floor: Floor, a
 }
 
 /** What people share stays while somebody else owns it, or as declared for the last owner. After all rows were entered. */
-export async function judgeShared({ trx, target }: Look, index: number): Promise<void> {
+export async function judgeShared(look: Look, index: number): Promise<void> {
+  const { trx, target } = look;
   const { name, plan } = target.tables[index]!;
   if (plan?.shared === null || plan?.shared === undefined) return;
   const { owners, onErase, lastOwner } = plan.shared;
-  const at = target.tables.findIndex((table) => table.name === owners.from);
-  const same = sql.join(
-    owners.columns.map((column, part) => sql<boolean>`${ident('o', column)} = ${ident(ROW, owners.toColumns[part] ?? '')}`),
-    sql` and `,
-  );
-  // A row of the owners' table that is entered is one of these people's; held people go on owning.
-  const theirs =
-    at < 0 || target.tables[at]!.plan === null
-      ? sql<boolean>`false`
-      : stands(at, 'o', ['delete', 'mask', 'keep', 'floor', 'shared', 'pinned']);
-  const others = sql<boolean>`exists (select from ${tableRef(owners.from)} as o where ${same} and not ${theirs})`;
+  const others = sql<boolean>`not ${ownedAlone(look, false)(owners, ROW)}`;
   const stays: Condition[] = [];
   if (onErase !== 'delete') stays.push(others);
-  if (lastOwner === 'keep') stays.push(sql<boolean>`not ${others}`);
+  if (lastOwner === 'keep') stays.push(ownedAlone(look, false)(owners, ROW));
   for (const condition of stays) {
     await sql`
       update ${ROWS} as x set outcome = 'shared' from ${tableRef(name)} as ${ident(ROW)}

@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import { StoreError } from '../../errors.ts';
 import { tableRef } from '../../identifiers.ts';
-import { maskedRow } from './choose.ts';
-import { enterRows, judgeShared, type Look, type Reached } from './judge.ts';
+import { maskedRow } from './write.ts';
+import { enterNamed, enterRows, judgeShared, type Look, type Reached } from './judge.ts';
 import { settleReferences } from './references.ts';
 import { analyseRows, countRows, isRow, ROWS, type Outcome, type RowCount } from './rows.ts';
 
@@ -16,11 +16,18 @@ export async function settle(look: Look, without: ReadonlySet<number>): Promise<
   return reached;
 }
 
-/** Parents first: once they are locked, nobody can write more rows under them. */
+/** Parents first: once they are locked, nobody can write more rows under them. Before all, who owns what people share: ways ask for it. */
 export async function enterAll(look: Look, without: ReadonlySet<number>): Promise<Reached[]> {
+  const { tables } = look.target;
+  const owners = new Set(
+    tables.flatMap(({ plan }) => [plan?.shared?.owners.from, ...(plan?.ways ?? []).map((way) => way.shared?.owners.from)]),
+  );
+  const backwards = tables.map((_, at) => at).reverse();
+  const first = backwards.filter((at) => owners.has(tables[at]!.name));
+  const order = [...first, ...backwards.filter((at) => !first.includes(at))];
   const reached: Reached[] = [];
-  for (const index of look.target.tables.map((_, at) => at).reverse())
-    if (!without.has(index)) reached.push(...(await enterRows(look, index)));
+  for (const index of order) if (!without.has(index)) reached.push(...(await enterRows(look, index)));
+  for (const index of order) await enterNamed(look, index);
   await analyseRows(look.trx);
   return reached;
 }
@@ -32,7 +39,8 @@ export async function settleEntered(look: Look): Promise<void> {
 }
 
 /** Every row that is to be masked is judged by the table's checks as it would be: before anything is changed. */
-async function tryMasks({ trx, target }: Look, index: number): Promise<void> {
+async function tryMasks(look: Look, index: number): Promise<void> {
+  const { trx, target } = look;
   const { name, plan, masks } = target.tables[index]!;
   if (plan === null || masks === null || masks.checks.length === 0) return;
   const broken = sql.join(
@@ -42,8 +50,8 @@ async function tryMasks({ trx, target }: Look, index: number): Promise<void> {
   const { rows } = await sql<{ broken: string }>`
     select q.broken from (
       select case ${broken} end as broken from (
-        select ${maskedRow(masks, plan, 't')} from ${ROWS} as x, ${tableRef(name)} as t
-        where x.tbl = ${sql.lit(index)} and (x.outcome = 'mask' or x.touch) and ${isRow('t')}) as masked) as q
+        select ${maskedRow(look, plan, masks, 't')} from ${ROWS} as x, ${tableRef(name)} as t
+        where x.tbl = ${sql.lit(index)} and (x.outcome = 'mask' or x.touch or x.json) and x.outcome <> 'delete' and ${isRow('t')}) as masked) as q
     where q.broken is not null limit 1`.execute(trx);
   const [row] = rows;
   if (row === undefined) return;
@@ -68,6 +76,7 @@ export function countsOf(look: Look, rows: readonly RowCount[]): Record<string, 
   for (const row of rows) {
     const table = look.target.tables[row.tbl]!.name;
     const label = OUTCOME_KEYS[row.outcome];
+    if (row.outcome === 'other') add(`masked:${table}`, row.named);
     if (label !== null) add(`${label === 'held' || label === 'kept' ? outcomeWhy(row) : label}:${table}`, row.rows);
     add(`detached:${table}`, row.detached);
   }
@@ -96,7 +105,11 @@ export async function lookedAt(look: Look): Promise<{ rows: RowCount[]; counts: 
   const rows = await countRows(look.trx);
   // A pinned row wears its mask; a reference to a row that is gone cannot be there.
   const open = rows.map((row) =>
-    row.outcome === 'delete' || row.outcome === 'mask' ? row.rows : row.outcome === 'pinned' ? row.touched : 0,
+    row.outcome === 'delete' || row.outcome === 'mask'
+      ? row.rows
+      : row.outcome === 'held' || row.outcome === 'floor'
+        ? 0
+        : Math.max(row.touched, row.named),
   );
   return { rows, counts: countsOf(look, rows), remaining: open.reduce((sum, number) => sum + number, 0) };
 }

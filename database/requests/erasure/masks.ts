@@ -4,7 +4,6 @@ import type { TableErasure } from '../../../domain/requests/model.ts';
 import { ident } from '../../identifiers.ts';
 import { any } from '../../retention/protection.ts';
 import type { Condition } from '../../retention/times.ts';
-import { withoutParts } from './json-paths.ts';
 
 /**
  * What a column holds once it is masked. A derived value differs from row to row, comes from the row's own key alone, which stays, and is
@@ -34,10 +33,6 @@ export function maskedColumns(masks: TableMasks, plan: TableErasure, staying: St
   for (const name of names) {
     const value = masks.values.get(name);
     if (value !== undefined) columns.set(name, maskValue(masks, name, value, alias));
-  }
-  for (const [name, parts] of Map.groupBy(plan.json, (part) => part.column)) {
-    if (columns.has(name)) continue;
-    columns.set(name, withoutParts(ident(alias, name), liveColumn(masks.live, name).baseType, parts));
   }
   return columns;
 }

@@ -4,7 +4,7 @@ import type { ErasureWay } from '../../../domain/requests/model.ts';
 import type { Edge } from '../../../domain/retention/graph.ts';
 import { EMAIL } from '../../../domain/serving/replica.ts';
 import { ident, tableRef } from '../../identifiers.ts';
-import { all, joins } from '../../retention/protection.ts';
+import { all, any, joins } from '../../retention/protection.ts';
 import type { Condition } from '../../retention/times.ts';
 import type { People } from './keys.ts';
 
@@ -19,8 +19,24 @@ export interface Who extends People {
   readonly without: readonly number[];
 }
 
+/** True of rows of the shared table `alias` that nobody else owns. */
+export type OwnedAlone = (owners: Edge, alias: string) => Condition;
+
 /** The row `t` leads along the way to somebody of `who`. By tuples of the columns, so that Postgres may start from the keys. */
-export function leadsTo(way: ErasureWay, table: string, catalog: Catalog, who: Who): Condition {
+export function leadsTo(way: ErasureWay, table: string, catalog: Catalog, who: Who, alone: OwnedAlone): Condition {
+  return all([leads(way, table, catalog, who, alone), ...counting(way, 0, alone)]);
+}
+
+/** Where a way counts at all, of its conditions on one table. */
+function counting(way: ErasureWay, hop: number, alone: OwnedAlone): Condition[] {
+  const alias = hop === 0 ? ROW : `s${hop}`;
+  const unnamed = way.unnamed
+    .filter((it) => it.hop === hop)
+    .map(({ columns }) => any(columns.map((column) => sql<boolean>`${ident(alias, column)} is null`)));
+  return way.shared?.hop === hop ? [...unnamed, alone(way.shared.owners, alias)] : unnamed;
+}
+
+function leads(way: ErasureWay, table: string, catalog: Catalog, who: Who, alone: OwnedAlone): Condition {
   const [first, ...further] = way.steps;
   if (first === undefined) {
     const own = way.columns.map((column) => sideOf(way, ident(ROW, column)));
@@ -33,7 +49,8 @@ export function leadsTo(way: ErasureWay, table: string, catalog: Catalog, who: W
   const when = Object.entries(first.when).map(([column, value]) => sql<boolean>`${ident(ROW, column)}::text = ${String(value)}`);
   const tables = way.steps.map((step, index) => sql`${tableRef(step.to)} as ${ident(`s${index + 1}`)}`);
   const joined = further.map((step, index) => joins(step, `s${index + 1}`, `s${index + 2}`));
-  const condition = all([...joined, namesKey(way, `s${way.steps.length}`, catalog), amongKeys(way, who)]);
+  const on = way.steps.flatMap((_, index) => counting(way, index + 1, alone));
+  const condition = all([...joined, ...on, namesKey(way, `s${way.steps.length}`, catalog), amongKeys(way, who)]);
   return all([
     ...when,
     sql<boolean>`(${sql.join(own)}) in (select ${sql.join(there)} from ${sql.join(tables)}, probity.run_key as ${ident(KEY)} where ${condition})`,
@@ -41,13 +58,20 @@ export function leadsTo(way: ErasureWay, table: string, catalog: Catalog, who: W
 }
 
 /** What stands behind `from`, and the condition, for a join of the rows `t` of a table with the keys `k` along a way. */
-export function joinedAlong(way: ErasureWay, table: string, catalog: Catalog, who: Who): { from: RawBuilder<unknown>; where: Condition } {
+export function joinedAlong(
+  way: ErasureWay,
+  table: string,
+  catalog: Catalog,
+  who: Who,
+  alone: OwnedAlone,
+): { from: RawBuilder<unknown>; where: Condition } {
   const aliases = [ROW, ...way.steps.map((_, index) => `s${index + 1}`)];
   const tables = [table, ...way.steps.map((step) => step.to)].map(
     (name, index) => sql`${tableRef(name)} as ${ident(aliases[index] ?? '')}`,
   );
   const steps = way.steps.map((step: Edge, index) => joins(step, aliases[index] ?? '', aliases[index + 1] ?? ''));
-  const where = all([...steps, namesKey(way, aliases.at(-1) ?? ROW, catalog, table), amongKeys(way, who)]);
+  const on = aliases.flatMap((_, hop) => counting(way, hop, alone));
+  const where = all([...steps, ...on, namesKey(way, aliases.at(-1) ?? ROW, catalog, table), amongKeys(way, who)]);
   return { from: sql`${sql.join(tables)}, probity.run_key as ${ident(KEY)}`, where };
 }
 
@@ -64,13 +88,20 @@ function namesKey(way: ErasureWay, alias: string, catalog: Catalog, table?: stri
   return all(same);
 }
 
-function amongKeys(way: ErasureWay, who: Who): Condition {
-  return all([
+function amongKeys({ identity }: ErasureWay, who: Who): Condition {
+  return identityKeys(identity, who).where;
+}
+
+/** The people's identities of one kind among the keys `k`: as text, and the condition. */
+export function identityKeys(identity: string, who: Who): { value: RawBuilder<unknown>; where: Condition } {
+  const part = sql`${ident(KEY)}.parts[1]`;
+  const where = all([
     sql<boolean>`${ident(KEY)}.run_id = ${who.runId} and ${ident(KEY)}.class = ${who.class} and ${ident(KEY)}.subject = ${who.subject}`,
-    sql<boolean>`${ident(KEY)}.identity = ${way.identity}`,
+    sql<boolean>`${ident(KEY)}.identity = ${identity}`,
     ...(who.chunk === null ? [] : [sql<boolean>`${ident(KEY)}.chunk = ${who.chunk}`]),
     ...(who.without.length === 0 ? [] : [sql<boolean>`${ident(KEY)}.person <> all(${who.without}::integer[])`]),
   ]);
+  return { value: identity === EMAIL ? addressText(part) : part, where };
 }
 
 /** People write one address in several ways: no outer blanks, no case. As the consent ledger compares them. */

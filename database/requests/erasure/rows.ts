@@ -8,7 +8,7 @@ import type { Condition } from '../../retention/times.ts';
  */
 export const OUTCOMES = ['delete', 'mask', 'keep', 'held', 'floor', 'shared', 'pinned', 'other'] as const;
 
-/** `other`: the row is somebody else's, only a reference of it goes. */
+/** `other`: the row is somebody else's; only a reference goes from it, or what its documents say of the people. */
 export type Outcome = (typeof OUTCOMES)[number];
 
 export const ROWS = sql`pg_temp.probity_row`;
@@ -23,6 +23,7 @@ export async function createRows(trx: Transaction<unknown>): Promise<void> {
       outcome text not null,
       why text,
       touch boolean not null default false,
+      json boolean not null default false,
       detach bigint not null default 0,
       primary key (tbl, oid, tid)
     ) on commit drop`.execute(trx);
@@ -59,18 +60,20 @@ export interface RowCount {
   readonly outcome: Outcome;
   readonly why: string | null;
   readonly rows: number;
-  /** Of these, rows of which a mask or part of a document is still to be written. */
+  /** Of these, rows of which a mask is still to be written. */
   readonly touched: number;
+  /** Of these, rows of which a document names the people. */
+  readonly named: number;
   /** Of these, rows of which a reference goes. */
   readonly detached: number;
-  /** Of these, rows of which either is true. */
-  readonly either: number;
+  /** Of these, rows of which any of the three is true. */
+  readonly any: number;
 }
 
 export async function countRows(trx: Transaction<unknown>): Promise<RowCount[]> {
   const { rows } = await sql<RowCount>`
     select x.tbl, x.outcome, x.why, count(*) as rows, count(*) filter (where x.touch) as touched, count(*) filter (where x.detach <> 0) as detached,
-      count(*) filter (where x.touch or x.detach <> 0) as either
+      count(*) filter (where x.json) as named, count(*) filter (where x.touch or x.json or x.detach <> 0) as any
     from ${ROWS} as x group by x.tbl, x.outcome, x.why order by x.tbl, x.outcome, x.why`.execute(trx);
   return rows;
 }

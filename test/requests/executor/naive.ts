@@ -1,0 +1,261 @@
+import { refColumns, SUBJECT, type Case, type Doc, type Masked, type Ref, type Row, type Table } from './case.ts';
+
+/** What a masked cell is expected to be where only its difference counts. */
+export const CHANGED = 'MASKED';
+
+const DAY_MS = 86_400_000;
+
+type Outcome = 'other' | 'delete' | 'mask' | 'keep' | 'held' | 'floor' | 'shared' | 'pinned';
+
+interface Entry {
+  readonly table: Table;
+  readonly row: Row;
+  outcome: Outcome;
+  /** Its document names one of the people. */
+  named: boolean;
+}
+
+/** The whole contents, changed row by row as the rules read: knows nothing of SQL, plans or sets. */
+export class Naive {
+  readonly data: Record<string, Row[]>;
+  readonly #given: Case;
+
+  constructor(given: Case) {
+    this.#given = given;
+    this.data = Object.fromEntries(Object.entries(given.data).map(([name, rows]) => [name, rows.map((row) => structuredClone(row))]));
+  }
+
+  /** Erases people, named by their first key column; returns rows by outcome and table. */
+  erase(people: readonly Row[]): Record<string, number> {
+    const held = people.filter((person) => this.#given.holds.some((hold) => hold.kind === 'subject' && hold.person + 1 === person['a']));
+    const active = people.filter((person) => !held.includes(person));
+    const entries: Entry[] = [];
+    // Who owns what is shared is asked for by the others.
+    for (const table of this.#given.tables.toSorted((a, b) => Number(b.name === 'member') - Number(a.name === 'member'))) {
+      for (const row of this.data[table.name]!) {
+        const named = table.json !== null && active.some((person) => mentions(row['doc'] as Doc | null, person['mail']));
+        const owners = (some: readonly Row[], outsiders: readonly Outcome[]): boolean =>
+          this.#planned(table) && some.some((person) => this.#belongs(table, row, person, entries, outsiders));
+        const own = (otherwise: Outcome): Outcome => this.#own(table, row, otherwise);
+        const outcome = owners(held, [])
+          ? 'held'
+          : owners(active, ['held'])
+            ? own(this.#wanted(table, row, named))
+            : named
+              ? own('other')
+              : null;
+        if (outcome !== null) entries.push({ table, row, outcome, named: named && outcome !== 'held' && outcome !== 'floor' });
+      }
+    }
+    for (const entry of entries) if (this.#isShared(entry, entries)) entry.outcome = 'shared';
+    for (let again = true; again;) {
+      again = false;
+      for (const entry of entries) {
+        if (entry.outcome !== 'delete' || !this.#isPinned(entry, entries)) continue;
+        entry.outcome = 'pinned';
+        again = true;
+      }
+    }
+    return this.#carryOut(entries, active);
+  }
+
+  #planned(table: Table): boolean {
+    if (table.name === SUBJECT || table.mail || table.shared !== null || table.name === 'hung') return true;
+    const hops = (from: Table): Ref[] => from.refs.filter((ref) => ref.to !== from.name);
+    const person = (from: Table): boolean => hops(from).some((ref) => ref.to === SUBJECT);
+    return person(table) || hops(table).some((ref) => ref.to !== 'household' && person(this.#table(ref.to)));
+  }
+
+  #table(name: string): Table {
+    return this.#given.tables.find((table) => table.name === name)!;
+  }
+
+  #targets(ref: Ref, row: Row): Row[] {
+    return this.data[ref.to]!.filter((there) => {
+      if (ref.polymorphic) return row[`${ref.name}_type`] === ref.to && row[`${ref.name}_id`] === String(there['a']);
+      const columns = refColumns(ref, this.#given.tables);
+      return row[columns[0]!] === there['a'] && (columns.length === 1 || row[columns[1]!] === there['b']);
+    });
+  }
+
+  #belongs(table: Table, row: Row, person: Row, entries: readonly Entry[], outsiders: readonly Outcome[]): boolean {
+    if (table.name === SUBJECT) return row['a'] === person['a'];
+    if (table.shared !== null) {
+      return this.data['member']!.some((member) => member['h_a'] === row['a'] && this.#names(this.#table('member'), member, person));
+    }
+    if (table.name === 'hung') {
+      const owners = this.data['member']!.filter((member) => member['h_a'] === row['h_a'] && row['h_a'] !== null);
+      const alone = owners.every((member) =>
+        entries.some((entry) => entry.row === member && entry.outcome !== 'other' && !outsiders.includes(entry.outcome)),
+      );
+      return alone && owners.some((member) => this.#names(this.#table('member'), member, person));
+    }
+    if (
+      table.mail &&
+      typeof row['mail'] === 'string' &&
+      typeof person['mail'] === 'string' &&
+      row['mail'].trim().toLowerCase() === person['mail'].toLowerCase()
+    )
+      return true;
+    if (this.#names(table, row, person)) return true;
+    if (table.unnamed && this.#isNamed(table, row)) return false;
+    return table.refs.some((ref) => {
+      if (ref.to === SUBJECT || ref.to === 'household' || ref.to === table.name) return false;
+      return this.#targets(ref, row).some((there) => this.#names(this.#table(ref.to), there, person));
+    });
+  }
+
+  #names(table: Table, row: Row, person: Row): boolean {
+    return table.refs.some((ref) => {
+      if (ref.to !== SUBJECT || table.name === SUBJECT) return false;
+      if (ref.polymorphic) return this.#targets(ref, row).some((there) => there['a'] === person['a']);
+      return row[`${ref.name}_a`] === person['a'] && (!this.#table(SUBJECT).composite || row[`${ref.name}_b`] === person['b']);
+    });
+  }
+
+  /** Whether some column that names a person is filled, whomever it names. */
+  #isNamed(table: Table, row: Row): boolean {
+    if (table.mail && row['mail'] !== null) return true;
+    return table.refs.some(
+      (ref) => ref.to === SUBJECT && !ref.polymorphic && refColumns(ref, this.#given.tables).every((column) => row[column] !== null),
+    );
+  }
+
+  #own(table: Table, row: Row, otherwise: Outcome): Outcome {
+    if (this.#isHeld(table, row)) return 'held';
+    return this.#isYoung(table, row) ? 'floor' : otherwise;
+  }
+
+  #wanted(table: Table, row: Row, named: boolean): Outcome {
+    if (table.rows === 'delete') return 'delete';
+    return named || (table.rows === 'mask' && this.#needs(table, row)) ? 'mask' : 'keep';
+  }
+
+  #isHeld(table: Table, row: Row): boolean {
+    return this.#given.holds.some((hold) => {
+      if (hold.kind === 'table') return hold.table === table.name && hold.group === row['grp'];
+      return this.#leads(table, row, hold.person + 1, [table.name]);
+    });
+  }
+
+  /** Whether references lead from a row to a held person within four hops, through no table twice. */
+  #leads(table: Table, row: Row, person: number, way: readonly string[]): boolean {
+    if (table.name === SUBJECT) return row['a'] === person;
+    if (way.length > 4) return false;
+    return table.refs.some(
+      (ref) =>
+        !way.includes(ref.to) && this.#targets(ref, row).some((there) => this.#leads(this.#table(ref.to), there, person, [...way, ref.to])),
+    );
+  }
+
+  #isYoung({ floor }: Table, row: Row): boolean {
+    if (floor === null) return false;
+    const age = row['age'];
+    if (age === null || !floor.endOfYear) return age === null || (age as number) < floor.years * 365;
+    const year = new Date(Date.now() - (age as number) * DAY_MS).getUTCFullYear();
+    return Date.now() < Date.UTC(year + 1 + floor.years, 0, 1);
+  }
+
+  #isShared({ table, row, outcome }: Entry, entries: readonly Entry[]): boolean {
+    if (table.shared === null || !['delete', 'mask', 'keep'].includes(outcome)) return false;
+    const owners = this.data['member']!.filter((member) => member['h_a'] === row['a']);
+    const other = owners.some((member) => {
+      const entry = entries.find((one) => one.row === member);
+      return entry === undefined || entry.outcome === 'held' || entry.outcome === 'other';
+    });
+    return other ? table.shared.onErase !== 'delete' : table.shared.lastOwner === 'keep';
+  }
+
+  /** References to a row, from rows that stay. */
+  #survivors(entry: Entry, entries: readonly Entry[]): { table: Table; row: Row; ref: Ref }[] {
+    return this.#given.tables.flatMap((table) =>
+      table.refs
+        .filter((ref) => ref.to === entry.table.name)
+        .flatMap((ref) =>
+          this.data[table.name]!.filter(
+            (row) => this.#targets(ref, row).includes(entry.row) && entries.find((one) => one.row === row)?.outcome !== 'delete',
+          ).map((row) => ({ table, row, ref })),
+        ),
+    );
+  }
+
+  #isPinned(entry: Entry, entries: readonly Entry[]): boolean {
+    return this.#survivors(entry, entries).some(({ table, row, ref }) => {
+      const own = entries.find((one) => one.row === row)?.outcome;
+      return ref.otherwise === 'pin' || own === 'held' || own === 'floor' || this.#isHeld(table, row) || this.#isYoung(table, row);
+    });
+  }
+
+  #columns(table: Table, how: 'mask' | 'pinned'): Masked[] {
+    return how === 'mask'
+      ? table.rows === 'mask'
+        ? [...table.masks]
+        : []
+      : [...(table.rows === 'keep' ? [] : table.masks), ...(table.rows === 'delete' ? table.pinned : [])];
+  }
+
+  #needs(table: Table, row: Row): boolean {
+    return table.masks.some((column) => JSON.stringify(row[column]) !== JSON.stringify(maskOf(column)));
+  }
+
+  #clean({ json }: Table, row: Row, people: readonly Row[]): void {
+    const doc = row['doc'] as Doc | null;
+    if (doc === null) return;
+    for (const part of [doc.contact, ...doc.items]) {
+      if (!people.some((person) => same(part.email, person['mail']))) continue;
+      if (json === 'remove') delete part.email;
+      else (part as { email: string | null }).email = null;
+    }
+  }
+
+  #carryOut(entries: readonly Entry[], people: readonly Row[]): Record<string, number> {
+    const counts: Record<string, number> = {};
+    const add = (what: string, table: Table): void =>
+      void (counts[`${what}:public.${table.name}`] = (counts[`${what}:public.${table.name}`] ?? 0) + 1);
+    const detached = new Map<Row, { table: Table; columns: Set<string> }>();
+    for (const entry of entries.filter((one) => one.outcome === 'delete')) {
+      for (const { table, row, ref } of this.#survivors(entry, entries)) {
+        const there = detached.get(row) ?? { table, columns: new Set<string>() };
+        for (const column of ref.polymorphic ? [`${ref.name}_id`] : refColumns(ref, this.#given.tables)) there.columns.add(column);
+        detached.set(row, there);
+      }
+    }
+    for (const [row, { table, columns }] of detached) {
+      add('detached', table);
+      for (const column of columns) row[column] = null;
+    }
+    for (const { table, row, outcome, named } of entries) {
+      add(WORDS[outcome], table);
+      if (outcome === 'delete') this.data[table.name] = this.data[table.name]!.filter((one) => one !== row);
+      if (named) this.#clean(table, row, people);
+      if (outcome !== 'mask' && outcome !== 'pinned') continue;
+      const columns = this.#columns(table, outcome);
+      for (const column of columns) row[column] = maskOf(column);
+    }
+    return counts;
+  }
+}
+
+const WORDS: Readonly<Record<Outcome, string>> = {
+  other: 'masked',
+  delete: 'erased',
+  mask: 'masked',
+  keep: 'kept:purpose',
+  held: 'held',
+  floor: 'kept:floor:law',
+  shared: 'kept:shared',
+  pinned: 'pinned',
+};
+
+/** A column that may be empty becomes so; of others only that they changed, and which value a check leaves. */
+function maskOf(column: Masked): string | number | null {
+  return { note: null, doc: null, code: CHANGED, score: 1 }[column];
+}
+
+function same(one: unknown, other: unknown): boolean {
+  return typeof one === 'string' && typeof other === 'string' && one.trim().toLowerCase() === other.trim().toLowerCase();
+}
+
+function mentions(doc: Doc | null, mail: unknown): boolean {
+  return doc !== null && [doc.contact, ...doc.items].some((part) => same(part.email, mail));
+}
