@@ -109,24 +109,29 @@ function waysFrom(
   const budget = MAX_HOPS - visited.length;
   const on = hopsFrom(graph, table, start)
     .filter(({ edge }) => !visited.includes(edge.to) && endsOf(graph, edge).length === 0)
-    .filter(({ edge }) => (distance.get(edge.to) ?? Infinity) <= budget)
-    .map((hop) => ({ ...hop, further: waysFrom(graph, distance, hop.edge.to, [...visited, hop.edge.to], start) }))
-    .filter(({ further }) => further.length > 0);
-  const named = [
-    ...ends,
-    ...on.filter(({ edge }) => edge.to === homeOf(graph) && Object.keys(edge.when).length === 0).map(({ edge }) => edge),
-  ];
-  const parts = on.filter(({ edge }) => isPart(graph, edge, named));
-  const always = named.some(({ columns }) => isFilled(graph, table, columns));
-  const followed = on.flatMap((hop): ErasureWay[] => {
-    if (isNaming(graph, hop) || parts.includes(hop)) return prefixed(hop, []);
-    if (always || parts.length > 0) return [];
-    return prefixed(
-      hop,
-      named.map(({ columns }) => ({ hop: 0, columns })),
-    );
-  });
-  return [...here, ...followed];
+    .filter(({ edge }) => (distance.get(edge.to) ?? Infinity) <= budget);
+  const plain = on.filter(({ edge }) => edge.to === homeOf(graph) && Object.keys(edge.when).length === 0);
+  const named = [...ends, ...plain.map(({ edge }) => edge)];
+  const naming = on.filter((hop) => isNaming(graph, hop));
+  const parts = on.filter((hop) => !naming.includes(hop) && isPart(graph, hop.edge, named));
+  const others = on.filter((hop) => !naming.includes(hop) && !parts.includes(hop));
+  const guards = named.map(({ columns }) => ({ hop: 0, columns }));
+  const found = [...here, ...followed(naming, [])];
+  const whole = followed(parts, []);
+  found.push(...whole);
+  if (whole.length > 0 || named.some(({ columns }) => isFilled(graph, table, columns))) return found;
+  return [...found, ...followed(others, guards)];
+
+  /** Stops as soon as there are more than are followed: a dense schema has more ways than anybody could count. */
+  function followed(hops: readonly Hop[], unnamed: ErasureWay['unnamed']): ErasureWay[] {
+    const ways: ErasureWay[] = [];
+    for (const hop of hops) {
+      if (ways.length > MAX_WAYS) break;
+      const further = waysFrom(graph, distance, hop.edge.to, [...visited, hop.edge.to], start);
+      ways.push(...prefixed({ ...hop, further }, unnamed));
+    }
+    return ways;
+  }
 
   function prefixed(hop: Hop & { readonly further: readonly ErasureWay[] }, unnamed: ErasureWay['unnamed']): ErasureWay[] {
     return hop.further.flatMap((way): ErasureWay[] => {
