@@ -3,7 +3,7 @@ import type { PoolClient } from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import { StoreError, translating } from '../errors.ts';
 import type { Store } from '../store.ts';
-import type { RecordEntry } from './record.ts';
+import { ENTRY_COLUMNS, ENTRY_FIELDS, entryOf, type RecordEntry } from './record.ts';
 
 export interface Imported {
   /** Entries that were new. */
@@ -14,29 +14,11 @@ export interface Imported {
   readonly requests: number;
 }
 
-const FIELDS = [
-  'subject',
-  'key',
-  'purpose',
-  'channel',
-  'decision',
-  'captured_at',
-  'touchpoint',
-  'notice',
-  'language',
-  'given_by',
-  'proof',
-  'actor',
-  'door',
-  'id',
-] as const satisfies readonly (keyof RecordEntry)[];
-
 // `on commit drop`: nothing outlives the transaction, so that it works behind pgbouncer.
-const STAGE = `create temporary table probity_stage (n integer, subject text, key text, purpose text, channel text, decision text, captured_at timestamptz,
-  touchpoint text, notice text, language text, given_by text, proof text, actor text, door text, id text) on commit drop`;
-const COPY = `copy pg_temp.probity_stage (n, ${FIELDS.join(', ')}) from stdin`;
+const STAGE = `create temporary table probity_stage (n integer, ${ENTRY_COLUMNS}) on commit drop`;
+const COPY = `copy pg_temp.probity_stage (n, ${ENTRY_FIELDS.join(', ')}) from stdin`;
 const RECORD = `select count(it.record_id) as recorded, count(*) - count(it.record_id) as known, count(distinct it.request_id) as requests
-  from probity.record_consents((select array_agg(row(${FIELDS.map((field) => `s.${field}`).join(', ')})::probity.consent_entry order by s.n)
+  from probity.record_consents((select array_agg(${entryOf('s')} order by s.n)
     from pg_temp.probity_stage s)) it`;
 
 /** Two imports, or an import and a withdrawal, that met in another order: the entries have not changed, so they are tried again. */
@@ -91,7 +73,7 @@ async function copy(client: PoolClient, entries: readonly RecordEntry[]): Promis
 
 function copyLine(entry: RecordEntry, n: number): string {
   let line = String(n);
-  for (const field of FIELDS) line += `\t${copyText(entry[field])}`;
+  for (const field of ENTRY_FIELDS) line += `\t${copyText(entry[field])}`;
   return `${line}\n`;
 }
 

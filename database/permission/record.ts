@@ -1,26 +1,33 @@
 import { sql, type Transaction } from 'kysely';
+import { DECIDED_FIELDS, type Decided } from '../../domain/consent/decided.ts';
 import { inTransaction, type Store } from '../store.ts';
 
 /** `probity.consent_entry`: one decision as every door hands it in. Names are the type's. */
-export interface RecordEntry {
+export interface RecordEntry extends Omit<Decided, 'decision' | 'captured_at'> {
   readonly subject: string;
   readonly key: string;
-  /** `*` for restrictions. */
-  readonly purpose: string;
-  readonly channel: string | null;
   readonly decision: string;
   /** ISO 8601; null: now. */
   readonly captured_at: string | null;
-  readonly touchpoint: string | null;
-  readonly notice: string | null;
-  readonly language: string | null;
-  readonly given_by: string | null;
-  readonly proof: string | null;
   readonly actor: string;
   readonly door: string;
-  /** Of the caller's: saying it again under the same id changes nothing. */
-  readonly id: string | null;
 }
+
+/** In the order of the type: `id` stands at its end. */
+export const ENTRY_FIELDS: readonly (keyof RecordEntry)[] = [
+  'subject',
+  'key',
+  ...DECIDED_FIELDS.filter((field) => field !== 'id'),
+  'actor',
+  'door',
+  'id',
+];
+/** The same with their types, for tables and records that hold entries. */
+export const ENTRY_COLUMNS = ENTRY_FIELDS.map((field) => `${field} ${field === 'captured_at' ? 'timestamptz' : 'text'}`).join(', ');
+
+/** A row of `alias`, which has these columns, as an entry. */
+export const entryOf = (alias: string): string =>
+  `row(${ENTRY_FIELDS.map((field) => `${alias}.${field}`).join(', ')})::probity.consent_entry`;
 
 export interface RecordedEntry {
   /** Null: the same had been said before. */
@@ -46,11 +53,9 @@ export async function recordIn(trx: Transaction<unknown>, entries: readonly Reco
   const { rows } = await sql<RecordedEntry>`
     select it.record_id as "recordId", it.request_id as "requestId", it.due_at as "dueAt"
     from probity.record_consents((
-      select array_agg(row(e.subject, e.key, e.purpose, e.channel, e.decision, e.captured_at, e.touchpoint, e.notice, e.language, e.given_by,
-        e.proof, e.actor, e.door, e.id)::probity.consent_entry order by e.n)
-      from rows from (jsonb_to_recordset(${JSON.stringify(entries)}::jsonb) as (subject text, key text, purpose text, channel text, decision text,
-        captured_at timestamptz, touchpoint text, notice text, language text, given_by text, proof text, actor text, door text, id text))
-        with ordinality e (subject, key, purpose, channel, decision, captured_at, touchpoint, notice, language, given_by, proof, actor, door, id, n)
+      select array_agg(${sql.raw(entryOf('e'))} order by e.n)
+      from rows from (jsonb_to_recordset(${JSON.stringify(entries)}::jsonb) as (${sql.raw(ENTRY_COLUMNS)}))
+        with ordinality e (${sql.raw(ENTRY_FIELDS.join(', '))}, n)
     )) it
     order by it.n`.execute(trx);
   // An entry that got no answer was not recorded: the transaction must not commit.

@@ -22,6 +22,7 @@ export type DecidedField = (typeof DECIDED_FIELDS)[number];
 
 /** A decision that the ledger takes. Names are those of `probity.consent_entry`. */
 export interface Decided {
+  /** `*` for restrictions. */
   readonly purpose: string;
   readonly channel: string | null;
   readonly decision: Decision;
@@ -32,6 +33,7 @@ export interface Decided {
   readonly language: string | null;
   readonly given_by: string | null;
   readonly proof: string | null;
+  /** Of the caller's: saying it again under the same id changes nothing. */
   readonly id: string | null;
 }
 
