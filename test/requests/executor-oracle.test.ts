@@ -111,7 +111,7 @@ function stopAt(point: string): ChunkFaults {
 }
 
 function keyOf(given: Case, person: Row): string[] {
-  return keyColumns(given.tables[0]!).map((column) => String(person[column]));
+  return keyColumns(given.tables[0]!).map((column) => `${person[column] as number}`);
 }
 
 function keysOf(given: Case, person: Row, chunk: number): Parameters<typeof writeKeys>[3] {
@@ -151,7 +151,7 @@ async function contents(given: Case): Promise<Record<string, Row[]>> {
   const found: Record<string, Row[]> = {};
   for (const { name } of given.tables) {
     const rows = await world.query<Row>(`select ${columnsOf(given, name).join(', ')} from ${name} order by a`);
-    found[name] = rows.map((row) => ({ ...row, code: String(row['code']).startsWith('code-') ? row['code']! : CHANGED }));
+    found[name] = rows.map((row) => ({ ...row, code: (row['code'] as string).startsWith('code-') ? row['code']! : CHANGED }));
   }
   return found;
 }

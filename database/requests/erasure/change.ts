@@ -125,7 +125,11 @@ export async function deleteDirectly(look: Look, index: number): Promise<number>
   return rows;
 }
 
-function swallowed(store: string, table: string): StoreError {
+export function maySwallow(live: CatalogTable): boolean {
+  return live.triggers.some((it) => it.enabled && it.timing === 'before' && it.level === 'row' && it.events.includes('delete'));
+}
+
+export function swallowed(store: string, table: string): StoreError {
   const sentence = 'a trigger of the table swallows changes: rows that were to be changed are as they were; nothing was changed';
   return new StoreError({ store, table, code: 'PB003', kind: 'swallowed', retryable: false, sentence });
 }

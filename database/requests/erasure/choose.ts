@@ -90,8 +90,7 @@ class Chooser {
     // A cast to a type with a length cuts without a word.
     const whole =
       column.typeCategory === 'string' ? sql`(${mask})::text is not distinct from ${raw}` : sql`length(coalesce((${mask})::text, '')) >= 0`;
-    const rows =
-      value.kind === 'constant' ? sql`(select 1) as t` : sql`(select * from ${tableRef(this.#table)} limit ${sql.lit(SAMPLE)}) as t`;
+    const rows = value.kind === 'constant' ? sql`(select 1) as t` : this.#keys();
     const judged = sql`(select ${mask} as ${ident(name)}, ${whole} as ${ident('is whole')} from ${rows}) as masked`;
     const fits = alone.map((check) => sql`coalesce(bool_and((${sql.raw(check.expression)}) is not false), true)`);
     const different =
@@ -102,6 +101,16 @@ class Chooser {
     if (ok === null || !ok[0] || !ok[1]) return '';
     const broken = alone.findIndex((_, index) => ok[index + 2] !== true);
     return broken < 0 ? null : alone[broken]!.name;
+  }
+
+  /** Keys of some rows, and one that stands for a row of a table that is still empty. */
+  #keys(): RawBuilder<unknown> {
+    const { live, key } = this.#masks;
+    if (key.length === 0) return sql`(select 1) as t`;
+    const names = key.map((name) => ident(name));
+    const made = key.map((name) => sql`null::${sql.raw(liveColumn(live, name).type)} as ${ident(name)}`);
+    return sql`(
+      (select ${sql.join(names)} from ${tableRef(this.#table)} limit ${sql.lit(SAMPLE)}) union all select ${sql.join(made)}) as t`;
   }
 
   /** Changes choices until a check over several columns holds, in rows as they are, and those that were settled before still do. */

@@ -52,18 +52,24 @@ export async function openErasure(store: Store, manifest: Manifest, erasure: Sto
   const planned = erasure.tables.map((plan) => plan.table);
   const others = [...new Set(incoming.map(({ edge }) => edge.from))].filter((name) => !planned.includes(name)).sort();
   for (const plan of erasure.tables) refuse(store.name, catalog, plan);
-  const tables: TargetTable[] = [];
-  for (const name of [...planned, ...others]) {
+  const found = [...planned, ...others].map((name): TargetTable => {
     const live = liveTable(store.name, catalog, name);
     const plan = erasure.tables.find((candidate) => candidate.table === name) ?? null;
     const detachable = incoming.filter((it) => it.edge.from === name && it.otherwise === 'detach').map((it) => it.edge);
     if (detachable.length > MOST_DETACHABLE) throw unlike(store.name, name, `more than ${MOST_DETACHABLE} references would be set null`);
-    for (const edge of detachable)
-      if (detachedColumns(live, edge).length === 0) throw unlike(store.name, name, `the reference ${edge.name} cannot be set null`);
-    const wanted = plan !== null && plan.masks.length + plan.masksWhenPinned.length + plan.json.length > 0;
-    const masks = wanted ? await inTransaction(store, LIMITS, (trx) => chooseMasks(trx, store.name, live, plan)) : null;
-    tables.push({ name, live, plan, masks, detachable });
-  }
+    const fixed = detachable.find((edge) => detachedColumns(live, edge).length === 0);
+    if (fixed !== undefined) throw unlike(store.name, name, `the reference ${fixed.name} cannot be set null`);
+    return { name, live, plan, masks: null, detachable };
+  });
+  const tables = await inTransaction(store, LIMITS, async (trx) => {
+    const chosen: TargetTable[] = [];
+    for (const table of found) {
+      const { plan, live } = table;
+      const wanted = plan !== null && plan.masks.length + plan.masksWhenPinned.length + plan.json.length > 0;
+      chosen.push({ ...table, masks: wanted ? await chooseMasks(trx, store.name, live, plan) : null });
+    }
+    return chosen;
+  });
   return { store, manifest, catalog, edges: storeEdges(catalog, manifest), erasure, tables };
 }
 

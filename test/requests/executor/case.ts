@@ -135,12 +135,12 @@ export function randomCase(gen: GeneratorValue): Case {
       partitioned: partitioned.has(name),
       mail: !isSubject && chance(25),
       refs: Array.from({ length: isSubject ? below(2) : 1 + below(3) }, (_, at) => ref(`f${at}`, index)),
-      rows: pick(['delete', 'delete', 'delete', 'mask', 'keep'] as const),
+      rows: pick(['delete', 'delete', 'delete', 'delete', 'delete', 'mask', 'keep'] as const),
       masks,
       pinned: some(rest, 60),
       json: masks.includes('doc') ? null : pick([null, 'remove', 'null'] as const),
       unnamed: chance(50),
-      floor: chance(20) ? { years: 1 + below(3), endOfYear: chance(50) } : null,
+      floor: chance(15) ? { years: 1 + below(3), endOfYear: chance(50) } : null,
       shared: null,
     };
   }
@@ -171,7 +171,7 @@ export function randomCase(gen: GeneratorValue): Case {
       ),
       deferred: chance(20),
       polymorphic: polymorphic && !whole,
-      otherwise: nullable && chance(50) ? 'detach' : 'pin',
+      otherwise: nullable && chance(75) ? 'detach' : 'pin',
     };
   }
 
@@ -220,7 +220,7 @@ export function randomCase(gen: GeneratorValue): Case {
     const target = pick(open);
     if (one.polymorphic) {
       row[`${one.name}_type`] = chance(75) ? there.name : 'else';
-      row[`${one.name}_id`] = String(target['a']);
+      row[`${one.name}_id`] = `${target['a'] as number}`;
     } else {
       row[`${one.name}_a`] = target['a']!;
       if (there.composite) row[`${one.name}_b`] = target['b']!;

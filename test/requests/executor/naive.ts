@@ -72,7 +72,7 @@ export class Naive {
 
   #targets(ref: Ref, row: Row): Row[] {
     return this.data[ref.to]!.filter((there) => {
-      if (ref.polymorphic) return row[`${ref.name}_type`] === ref.to && row[`${ref.name}_id`] === String(there['a']);
+      if (ref.polymorphic) return row[`${ref.name}_type`] === ref.to && row[`${ref.name}_id`] === `${there['a'] as number}`;
       const columns = refColumns(ref, this.#given.tables);
       return row[columns[0]!] === there['a'] && (columns.length === 1 || row[columns[1]!] === there['b']);
     });
