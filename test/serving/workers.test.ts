@@ -57,7 +57,7 @@ test('withdrawals while Temporal is away are in force at once, and their workflo
           expect(result).toEqual({ requestId, state: 'suppressed' });
         });
         const status = await probity(world, ['request', 'status', requestId ?? '']);
-        expect(status.out).toMatch(/^R-\d+ {2}withdrawal of newsletter · due .*\nClock .*\nSuppressed {2}.*shop \(home\) · .*support\nNOT DONE/);
+        expect(status.out).toMatch(/^R-\d+ {2}withdrawal of newsletter · due .*\nClock .*\nSuppressed {2}.*shop \(home\) · .*support\n/);
         expect((await probity(world, ['request', 'list', '--json'])).out).toContain('"daysLeft"');
         expect(logged.some((line) => line.startsWith('a loop goes on'))).toBe(true);
         expect(logged.join()).not.toContain('canary');
