@@ -103,8 +103,8 @@ export async function enterNamed(look: Look, index: number): Promise<number> {
   const { outcome, why } = judgement(look, plan, index, sql`'other'`);
   const locking = look.locking ? sql` for no key update of ${ident(ROW)}` : sql``;
   const result = await sql`
-    insert into ${ROWS} as entered (tbl, oid, tid, outcome, why, json)
-    select ${sql.lit(index)}, ${ident(ROW)}.tableoid, ${ident(ROW)}.ctid, ${outcome}, ${why}, true
+    insert into ${ROWS} as entered (tbl, oid, tid, outcome, reached, why, json)
+    select ${sql.lit(index)}, ${ident(ROW)}.tableoid, ${ident(ROW)}.ctid, ${outcome}, false, ${why}, true
     from ${tableRef(name)} as ${ident(ROW)} where ${namesSomebody(plan.json, live, ROW, who)}${locking}
     on conflict (tbl, oid, tid) do update set json = entered.outcome not in ('held', 'floor'),
       outcome = case entered.outcome when 'keep' then 'mask' else entered.outcome end`.execute(trx);

@@ -21,6 +21,7 @@ export async function createRows(trx: Transaction<unknown>): Promise<void> {
       oid oid not null,
       tid tid not null,
       outcome text not null,
+      reached boolean not null default true,
       why text,
       touch boolean not null default false,
       json boolean not null default false,
@@ -39,11 +40,11 @@ export function isRow(alias: string): Condition {
   return sql<boolean>`(${ident(alias, 'ctid')} = x.tid and ${ident(alias, 'tableoid')} = x.oid)`;
 }
 
-/** The row that `alias` names stands there with one of the outcomes. */
+/** The row that `alias` names stands there with one of the outcomes, reached by a way: not only since its document names somebody. */
 export function stands(index: number, alias: string, outcomes: readonly Outcome[]): Condition {
   return sql<boolean>`exists (
     select from ${ROWS} as y
-    where y.tbl = ${sql.lit(index)} and y.oid = ${ident(alias, 'tableoid')} and y.tid = ${ident(alias, 'ctid')}
+    where y.tbl = ${sql.lit(index)} and y.reached and y.oid = ${ident(alias, 'tableoid')} and y.tid = ${ident(alias, 'ctid')}
       and y.outcome in (${sql.join(outcomes.map((outcome) => sql.lit(outcome)))}))`;
 }
 

@@ -134,13 +134,13 @@ export function randomCase(gen: GeneratorValue): Case {
       composite: composite.has(name),
       partitioned: partitioned.has(name),
       mail: !isSubject && chance(25),
-      refs: Array.from({ length: isSubject ? below(2) : 1 + below(3) }, (_, at) => ref(`f${at}`, index)),
+      refs: Array.from({ length: isSubject ? 1 : 1 + below(3) }, (_, at) => ref(`f${at}`, index)),
       rows: pick(['delete', 'delete', 'delete', 'delete', 'delete', 'mask', 'keep'] as const),
       masks,
       pinned: some(rest, 60),
       json: masks.includes('doc') ? null : pick([null, 'remove', 'null'] as const),
       unnamed: chance(50),
-      floor: chance(15) ? { years: 1 + below(3), endOfYear: chance(50) } : null,
+      floor: chance(10) ? { years: 1 + below(3), endOfYear: chance(50) } : null,
       shared: null,
     };
   }

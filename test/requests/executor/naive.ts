@@ -11,6 +11,8 @@ interface Entry {
   readonly table: Table;
   readonly row: Row;
   outcome: Outcome;
+  /** By references or an address; not only since its document names somebody. */
+  readonly reached: boolean;
   /** Its document names one of the people. */
   named: boolean;
 }
@@ -37,14 +39,11 @@ export class Naive {
         const owners = (some: readonly Row[], outsiders: readonly Outcome[]): boolean =>
           this.#planned(table) && some.some((person) => this.#belongs(table, row, person, entries, outsiders));
         const own = (otherwise: Outcome): Outcome => this.#own(table, row, otherwise);
-        const outcome = owners(held, [])
-          ? 'held'
-          : owners(active, ['held'])
-            ? own(this.#wanted(table, row, named))
-            : named
-              ? own('other')
-              : null;
-        if (outcome !== null) entries.push({ table, row, outcome, named: named && outcome !== 'held' && outcome !== 'floor' });
+        const byHeld = owners(held, []);
+        const reached = byHeld || owners(active, ['held']);
+        if (!reached && !named) continue;
+        const outcome = byHeld ? 'held' : own(reached ? this.#wanted(table, row, named) : 'other');
+        entries.push({ table, row, outcome, reached, named: named && outcome !== 'held' && outcome !== 'floor' });
       }
     }
     for (const entry of entries) if (this.#isShared(entry, entries)) entry.outcome = 'shared';
@@ -86,7 +85,7 @@ export class Naive {
     if (table.name === 'hung') {
       const owners = this.data['member']!.filter((member) => member['h_a'] === row['h_a'] && row['h_a'] !== null);
       const alone = owners.every((member) =>
-        entries.some((entry) => entry.row === member && entry.outcome !== 'other' && !outsiders.includes(entry.outcome)),
+        entries.some((entry) => entry.row === member && entry.reached && !outsiders.includes(entry.outcome)),
       );
       return alone && owners.some((member) => this.#names(this.#table('member'), member, person));
     }
@@ -161,7 +160,7 @@ export class Naive {
     const owners = this.data['member']!.filter((member) => member['h_a'] === row['a']);
     const other = owners.some((member) => {
       const entry = entries.find((one) => one.row === member);
-      return entry === undefined || entry.outcome === 'held' || entry.outcome === 'other';
+      return entry?.reached !== true || entry.outcome === 'held';
     });
     return other ? table.shared.onErase !== 'delete' : table.shared.lastOwner === 'keep';
   }
