@@ -9,8 +9,9 @@ export const statements = [
     subject text not null,
     identity text not null,
     kind text not null check (kind in ('email', 'phone', 'id', 'name', 'value')),
-    -- By which texts are joined with it, a regular expression that such a text matches, and the normal form that decides.
+    -- By which texts are joined with it, what such a text contains or else matches, and the normal form that decides.
     token text not null,
+    word text not null,
     pattern text not null,
     value text not null
   )`,

@@ -6,16 +6,18 @@ import { ident, tableRef } from '../identifiers.ts';
 import type { Condition } from '../retention/times.ts';
 
 /**
- * Two ways to the rows that may hold somebody: one expression for all terms while they are few, whose cost grows with their number; otherwise
- * tokens joined by hash, whose cost is the text's. Measured to cross between 20 and 60 terms.
+ * Two ways to the rows that may hold somebody: words and patterns of all terms while they are few, whose cost grows with their number; otherwise
+ * tokens joined by hash, whose cost is the text's.
  */
-const FEW_TERMS = 32;
+const FEW_TERMS = 8;
 /** A value beyond it is not taken out of the database to be judged: it counts as a hit. Bytes. */
 const MOST_VALUE = 16 * 2 ** 20;
 
 /** What a statement needs to know of the run's terms; says nothing of anybody. */
 export interface TermShape {
-  readonly patterns: number;
+  /** How many there are for texts. */
+  readonly texts: number;
+  readonly hasPatterns: boolean;
   readonly kinds: ReadonlySet<string>;
   /** Of the shortest word that stands for an id. */
   readonly idLength: number;
@@ -73,7 +75,7 @@ export function candidateRows(query: CandidateQuery): RawBuilder<CandidateRow> {
       ? sql`case when ${isPartitioned(query)}::boolean then t.tableoid::text else '' end || t.ctid::text`
       : sql`jsonb_build_array(${sql.join(table.primaryKey.map((column) => sql`${ident('t', column)}::text`))})::text`;
   const kept = expected.map(({ condition }) => (condition === null ? sql`true` : sql`coalesce((${condition}), false)`));
-  const few = shape.patterns <= FEW_TERMS;
+  const few = shape.texts <= FEW_TERMS;
   return sql<CandidateRow>`
     ${few ? sql`` : sql`with candidate as materialized (${joined(query)})`}
     select ${location} as location, array[${sql.join(values.map((value) => sql`case when octet_length(${value}) <= ${MOST_VALUE} then ${value} end`))}]::text[] as values,
@@ -105,10 +107,13 @@ function wholeValue({ columns, when }: NamedColumns): RawBuilder<unknown> {
 }
 
 function matched({ runId, table, shape }: CandidateQuery): RawBuilder<unknown> {
-  const text =
-    table.text.length === 0 || shape.patterns === 0
-      ? []
-      : [sql`${body(table)} ~* (select string_agg(r.pattern, '|') from probity.run_term r where r.run_id = ${runId} and r.pattern <> '')`];
+  // Fenced, so that a row's text is made and lowered once.
+  const one = sql`select from (select lower(${body(table)}) as body offset 0) b`;
+  const words = sql`exists (select from unnest((select array_agg(r.word) from probity.run_term r where r.run_id = ${runId} and r.word <> '')) w (word)
+    where strpos(b.body, w.word) > 0)`;
+  const patterns = sql`b.body ~* (select string_agg(r.pattern, '|') from probity.run_term r where r.run_id = ${runId} and r.pattern <> '')`;
+  const isText = table.text.length > 0 && shape.texts > 0;
+  const text = isText ? [sql`exists (${one} where ${words} ${shape.hasPatterns ? sql`or ${patterns}` : sql``})`] : [];
   const named = table.named.map(
     (it) => sql`${wholeValue(it)} in (select r.value from probity.run_term r
       where r.run_id = ${runId} and r.kind = 'value' and r.subject = ${it.subject} and r.identity = ${it.identity})`,

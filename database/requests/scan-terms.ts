@@ -23,23 +23,25 @@ export async function writeTerms(store: Store, runId: string, names: boolean): P
 }
 
 async function insertTerms(trx: Transaction<unknown>, runId: string, terms: readonly Term[]): Promise<void> {
-  const column = (of: 'subject' | 'identity' | 'kind' | 'token' | 'pattern' | 'value') => sql`${terms.map((term) => term[of])}::text[]`;
+  const column = (of: 'subject' | 'identity' | 'kind' | 'token' | 'word' | 'pattern' | 'value') =>
+    sql`${terms.map((term) => term[of])}::text[]`;
   await sql`
-    insert into probity.run_term (run_id, person, subject, identity, kind, token, pattern, value)
+    insert into probity.run_term (run_id, person, subject, identity, kind, token, word, pattern, value)
     select ${runId}, u.* from unnest(${terms.map((term) => term.person)}::integer[], ${column('subject')}, ${column('identity')}, ${column('kind')},
-      ${column('token')}, ${column('pattern')}, ${column('value')}) as u`.execute(trx);
+      ${column('token')}, ${column('word')}, ${column('pattern')}, ${column('value')}) as u`.execute(trx);
 }
 
 export async function readTerms(store: Store, runId: string): Promise<{ readonly terms: Term[]; readonly shape: TermShape }> {
   const { rows: terms } = await translating(store, () =>
     sql<Term>`
-      select r.person, r.subject, r.identity, r.kind, r.token, r.pattern, r.value from probity.run_term r where r.run_id = ${runId}`.execute(
+      select r.person, r.subject, r.identity, r.kind, r.token, r.word, r.pattern, r.value from probity.run_term r where r.run_id = ${runId}`.execute(
       store.db,
     ),
   );
   const ids = terms.filter(({ kind }) => kind === 'id').map(({ token }) => token.length);
   const shape = {
-    patterns: terms.filter(({ pattern }) => pattern !== '').length,
+    texts: terms.filter(({ kind }) => kind !== 'value').length,
+    hasPatterns: terms.some(({ pattern }) => pattern !== ''),
     kinds: new Set(terms.map(({ kind }) => kind)),
     idLength: ids.reduce((least, length) => Math.min(least, length), Infinity),
   };

@@ -125,7 +125,7 @@ function relations(id: string, catalog: Catalog): Pick<ScanTable, 'relations' | 
 
 function leavesOf(id: string, catalog: Catalog): string[] {
   const live = catalog.tables[id];
-  if (live?.partitioning == null) return [id];
+  if (live === undefined || live.partitioning === null) return [id];
   return live.partitioning.partitions.flatMap(({ table }) => leavesOf(table, catalog));
 }
 

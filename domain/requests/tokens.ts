@@ -15,7 +15,9 @@ export interface Term {
   readonly kind: TermKind;
   /** What a text that holds it holds too, for a join. ASCII in lower case, except for `value`. */
   readonly token: string;
-  /** A regular expression (Postgres's, without regard to case) that such a text matches. Empty for `value`. */
+  /** A word that such a text, in lower case, contains: cheaper to look for than a pattern. Empty where there is none to go by. */
+  readonly word: string;
+  /** Where there is no such word: a regular expression (Postgres's, without regard to case) that such a text matches. Empty for `value`. */
   readonly pattern: string;
   /** Its normal form. */
   readonly value: string;
@@ -52,13 +54,15 @@ export function namedLikePhone(column: string): boolean {
 /** What to look for. Everything gets a `value`; what a free text can be searched for gets more. Names only where they are asked for. */
 export function termsOf(it: Identity, names: boolean): Term[] {
   const { person, subject, identity, parts } = it;
-  const make = (kind: TermKind, token: string, pattern: string, value: string): Term => ({
+  const make = (kind: TermKind, token: string, pattern: string, value: string, word = ''): Term => ({
     person,
     subject,
     identity,
     kind,
     token,
-    pattern,
+    // Not both: alternatives of a regular expression cost more than all other work on a row.
+    pattern: word === '' ? pattern : '',
+    word,
     value,
   });
   const whole = parts.join(SEPARATOR);
@@ -67,16 +71,18 @@ export function termsOf(it: Identity, names: boolean): Term[] {
   for (const part of parts.length === 1 ? parts : []) {
     const address = emailForm(part);
     const number = has(identity, PHONES) ? phoneForm(part) : null;
-    if (address !== null) terms.push(make('email', emailKey(address), emailPattern(address), address));
+    if (address !== null) terms.push(make('email', emailKey(address), emailPattern(address), address, emailWord(address)));
     else if (number !== null) terms.push(make('phone', phoneTail(number), phonePattern(phoneTail(number)), number));
-    else for (const [anchor, value] of idForms(part)) terms.push(make('id', anchor, anchor, value));
+    else for (const [anchor, value] of idForms(part)) terms.push(make('id', anchor, '', value, anchor));
   }
   return terms;
 
   function nameTerms(): Term[] {
     const words = wordsOf(parts.join(' '));
     const longest = words.toSorted((a, b) => b.length - a.length)[0];
-    return words.length < 2 || longest === undefined ? [] : [make('name', '', anyCase(longest), words.join(' '))];
+    return words.length < 2 || longest === undefined
+      ? []
+      : [make('name', '', anyCase(longest), words.join(' '), /^[0-9a-z]+$/.test(longest) ? longest : '')];
   }
 }
 
@@ -132,6 +138,15 @@ function splitAddress(form: string): [string, string] {
 /** The sign as it stands, and as addresses, JSON and HTML write it. */
 export const AT = String.raw`(?:@|%(?:25)*40|\\+u0040|&#(?:64|x40);)`;
 
+// A shorter one stands in every second text.
+const LEAST_WORD = 4;
+
+function emailWord(form: string): string {
+  const words = splitAddress(form)[0].match(/[0-9a-z]+/g) ?? [];
+  const longest = words.toSorted((a, b) => b.length - a.length)[0] ?? '';
+  return longest.length >= LEAST_WORD ? longest : '';
+}
+
 function emailPattern(form: string): string {
   const [before = '', after = ''] = emailKey(form).split('@');
   return `${before}[^@[:space:]]*${AT}${after}`;
@@ -140,7 +155,7 @@ function emailPattern(form: string): string {
 // --- numbers
 
 /** What may stand between two digits of a number, also where it is encoded. A superset of what `phonesIn` takes. */
-const GAP = String.raw`(?:%(?:25)*[0-9a-f]{2}|\\+u[0-9a-f]{4}|\\+[a-z/]|[^0-9A-Za-z,:;"%\\\n]){0,4}`;
+const GAP = String.raw`(?:%(?:25)*[0-9a-f]{2}|\\+u[0-9a-f]{4}|\\+[a-z/]|[^0-9A-Za-z])*`;
 
 function phonePattern(tail: string): string {
   return [...tail].join(GAP);

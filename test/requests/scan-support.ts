@@ -1,4 +1,4 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { expect } from 'vitest';
 import { readCatalog } from '../../database/catalog.ts';
 import { migrate } from '../../database/migrate.ts';
