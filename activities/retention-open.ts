@@ -69,7 +69,7 @@ function retentionStores(dependencies: ActivityDependencies, manifest: Manifest)
 }
 
 /** A restored store may have lost holds: it is not changed before it has got them back. */
-async function refuseRestored(store: Store, home: boolean): Promise<void> {
+export async function refuseRestored(store: Store, home: boolean): Promise<void> {
   if ((await isCurrent(store, home)) && (await servingState(store)).restored) {
     throw refusal(
       'not replayed',

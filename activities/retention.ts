@@ -201,7 +201,7 @@ export function retentionActivities(dependencies: ActivityDependencies) {
       };
       const { certificate } = await issueCertificate(home, content, records, dependencies.signingKey());
       // Of the certificate that exists: an earlier attempt may have issued it before somebody cancelled.
-      const { outcome } = certificate;
+      const outcome = certificate.outcome as Certified['outcome'];
       await setRunState(home.db, run.runId, outcome);
       const changed = certificate.tables.reduce((sum, table) => sum + table.erased + table.masked, 0);
       return { serial: certificate.serial, outcome, changed, proofs: proofs?.pruned ?? null };

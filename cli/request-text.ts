@@ -47,7 +47,7 @@ export function listText(found: readonly ShownRequest[], zone: string, width: nu
 }
 
 /** What a person can do next; empty where nothing is left, or nobody can yet. */
-function nextText({ id, state, kind, suppressed }: ShownRequest): string[] {
+function nextText({ id, state, kind, suppressed }: ShownRequest, last: RequestEvent | undefined): string[] {
   if (state === 'received')
     return [
       `Next        find out who asks: probity request verify ${id} --method login --evidence SESSION`,
@@ -56,8 +56,18 @@ function nextText({ id, state, kind, suppressed }: ShownRequest): string[] {
   if (state === 'verifying') return [`Next        when they answer: probity request verify ${id} --method login --evidence SESSION`];
   if (state === 'suppressed' && kind !== 'withdrawal') return [`Next        tell them: probity request reply ${id} --sent`];
   if (state === 'open' && kind === 'rectification') return [`Next        put it right, then tell them: probity request reply ${id} --sent`];
+  if (kind === 'access' || kind === 'portability')
+    return state === 'open' ? ['NOT DONE    this version does not gather what is held: do it by hand, until the due day'] : [];
   if ((state === 'open' && Object.keys(suppressed).length === 0) || state === 'suppressed')
-    return ['NOT DONE    this version does not plan or carry out requests yet: do it by hand, until the due day'];
+    return [`Next        see what it would touch: probity request plan ${id}`];
+  if (state === 'planned') return [`Next        look at the plan and approve it: probity request plan ${id}`];
+  if (state === 'approved') return ['Next        a worker carries it out, as soon as Temporal is there'];
+  if (state === 'running' && last?.verb === 'wait')
+    return [
+      'NOT DONE    the scan found the person where the manifest does not look, or rows are left',
+      `            look at what was found: probity request found ${id}`,
+    ];
+  if (state === 'closed') return [`Proof       probity request certificate ${id}`];
   return [];
 }
 
@@ -82,7 +92,7 @@ export function statusText(
     ...repeats,
     ...waiting,
     ...request.events.map(eventText),
-    ...nextText(request),
+    ...nextText(request, request.events.at(-1)),
   ].join('\n');
 
   function eventText({ verb, actor, at, code }: RequestEvent, index: number): string {
@@ -100,6 +110,13 @@ const DONE: Readonly<Record<string, string>> = {
   refuse: 'refused',
   cancel: 'cancelled',
   reply: 'told',
+  plan: 'planned',
+  revise: 'plan dropped',
+  approve: 'approved',
+  start: 'begun',
+  wait: 'waits for a person',
+  finish: 'certified',
+  dismiss: 'dismissed',
 };
 
 function clockText({ receivedAt, clock, state, pausedAt }: ShownRequest, zone: string): string {

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { readCatalog } from '../database/catalog.ts';
 import { StoreError } from '../database/errors.ts';
 import { listHolds, placeHold, releaseHold } from '../database/holds.ts';
+import { wakeHeld } from '../database/serving/outbox.ts';
 import { countHeldBySubject, countHeldByTable, reached } from '../database/retention/held.ts';
 import type { Store } from '../database/store.ts';
 import { storeEdges } from '../domain/retention/graph.ts';
@@ -140,6 +141,7 @@ export async function release(project: Project, id: string, by: string, reason: 
     if ((await isMigrated(store, false)) && (await releaseHold(store, id, by, reason, queued(project)))) released.push(name);
   }
   if (released.length === 0) throw new Refused(`No hold ${id} is in force`);
+  if (await isMigrated(project.home, true)) await wakeHeld(project.home);
   return { stores: released, durability: await durability(project) };
 }
 

@@ -85,6 +85,11 @@ export async function savePlan(home: Kysely<unknown>, runId: string, plan: Reten
   return rows[0]?.plan_hash ?? hash;
 }
 
+/** Binds a run to a plan that is stored already. */
+export async function bindRunPlan(home: Kysely<unknown>, runId: string, hash: string): Promise<void> {
+  await sql`update probity.run set plan_hash = coalesce(plan_hash, ${hash}) where run_id = ${runId}`.execute(home);
+}
+
 /** Binds a run that still waits for its approval to a newer plan. Returns the new hash. */
 export async function replacePlan(home: Kysely<unknown>, runId: string, plan: RetentionPlan): Promise<string> {
   await sql`update probity.run set plan_hash = null where run_id = ${runId} and state = 'waiting'`.execute(home);

@@ -1,6 +1,7 @@
 import type { ActivityDependencies } from '../activities/dependencies.ts';
 import { consentActivities, type ConsentActivities } from '../activities/consents.ts';
 import { requestActivities, type RequestActivities } from '../activities/requests.ts';
+import { erasureActivities, type ErasureActivities } from '../activities/erasures.ts';
 import { retentionActivities, type RetentionActivities } from '../activities/retention.ts';
 import { noFaults, type Faults } from '../database/faults.ts';
 import { storePool, type Environment } from '../database/stores.ts';
@@ -19,7 +20,7 @@ export interface ProbityActivitiesOptions {
 
 /** Every activity of ours, ready for `Worker.create({ activities })`, with the connections behind them. */
 export interface ProbityActivities {
-  readonly activities: RetentionActivities & RequestActivities & ConsentActivities;
+  readonly activities: RetentionActivities & RequestActivities & ConsentActivities & ErasureActivities;
   readonly close: () => Promise<void>;
 }
 
@@ -36,7 +37,12 @@ export function probityActivities(options: ProbityActivitiesOptions): ProbityAct
     log: options.log ?? (() => undefined),
   };
   return {
-    activities: { ...retentionActivities(dependencies), ...requestActivities(dependencies), ...consentActivities(dependencies) },
+    activities: {
+      ...retentionActivities(dependencies),
+      ...requestActivities(dependencies),
+      ...consentActivities(dependencies),
+      ...erasureActivities(dependencies),
+    },
     close: pool.close,
   };
 }

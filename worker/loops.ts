@@ -76,15 +76,15 @@ export function startProbityLoops(options: ProbityLoopsOptions): ProbityLoops {
 
   async function outbox(): Promise<boolean> {
     if ((await inForce()) === null) return false;
-    return (await dispatchOutbox(home, async (id) => startRequest(await client(), id, taskQueue), faults)) > 0;
+    return (await dispatchOutbox(home, async (request) => startRequest(await client(), request, taskQueue), faults)) > 0;
   }
 
   async function sweep(): Promise<boolean> {
     if ((await inForce()) === null) return false;
     for (let after = ''; !signal.aborted;) {
       const requests = await forgottenRequests(home, after, SWEEP_AT_ONCE);
-      for (const id of requests) await startRequest(await client(), id, taskQueue);
-      const last = requests.at(-1);
+      for (const request of requests) await startRequest(await client(), request, taskQueue);
+      const last = requests.at(-1)?.request;
       if (last === undefined) break;
       after = last;
     }

@@ -2,3 +2,4 @@
 export { retention } from './retention.ts';
 export { withdrawal } from './requests.ts';
 export { consents } from './consents.ts';
+export { erasure } from './erasures.ts';

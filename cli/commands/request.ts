@@ -9,6 +9,7 @@ import { examples } from '../help.ts';
 import { listText, requestJson, statusText } from '../request-text.ts';
 import { requestActions } from './request-act.ts';
 import { openCommand } from './request-open.ts';
+import { requestPlans } from './request-plan.ts';
 
 const DEFAULT_LIMIT = 50;
 /** Stores follow within a second or so; what takes days is not worth looking at more often. */
@@ -20,6 +21,7 @@ export function requestCommand(context: Context): Command {
   );
   group.addCommand(openCommand(context));
   for (const command of requestActions(context)) group.addCommand(command);
+  for (const command of requestPlans(context)) group.addCommand(command);
   group.addCommand(listCommand(context));
   group.addCommand(statusCommand(context));
   return group;

@@ -71,9 +71,9 @@ export function draftReply({ manifest }: Pick<Project, 'manifest'>, request: Sho
 }
 
 /** Whether nothing more will happen until a person does something, or ever. */
-export function restsWith(request: Request): 'machine' | 'person' | 'nobody' {
-  if (isOver(request.state)) return 'nobody';
-  if (request.state === 'running' || (request.state === 'open' && Object.keys(request.suppressed).length > 0)) return 'machine';
-  // In force everywhere; what is to be erased for it is planned by a later version.
-  return request.state === 'suppressed' ? 'nobody' : 'person';
+export function restsWith(request: Request & { readonly events?: readonly RequestEvent[] }): 'machine' | 'person' | 'nobody' {
+  const { state } = request;
+  if (isOver(state)) return 'nobody';
+  if (state === 'approved' || (state === 'open' && Object.keys(request.suppressed).length > 0)) return 'machine';
+  return state === 'running' && request.events?.at(-1)?.verb !== 'wait' ? 'machine' : 'person';
 }

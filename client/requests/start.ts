@@ -1,5 +1,7 @@
 import type { Client } from '@temporalio/client';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import type { StartedRequest } from '../../database/serving/outbox.ts';
+import type { erasure } from '../../workflows/erasures.ts';
 import type { withdrawal } from '../../workflows/requests.ts';
 
 /** `request-R-1001`: one workflow a request, for its life. */
@@ -14,16 +16,18 @@ const START_LIMIT_MS = 10_000;
  * Starts a request's workflow, unless it runs. One that has ended is started again: after a restore its number may be another person's, and
  * the workflow looks at the row first, so a start too many does nothing. Throws what Temporal says otherwise.
  */
-export async function startRequest(client: Client, requestId: string, taskQueue: string): Promise<void> {
+export async function startRequest(client: Client, { request, approved }: StartedRequest, taskQueue: string): Promise<void> {
+  const options = {
+    taskQueue,
+    workflowId: requestWorkflowId(request),
+    workflowIdReusePolicy: 'ALLOW_DUPLICATE' as const,
+    args: [request] as [string],
+  };
   try {
-    await client.withDeadline(Date.now() + START_LIMIT_MS, () =>
-      client.workflow.start<typeof withdrawal>('withdrawal', {
-        taskQueue,
-        workflowId: requestWorkflowId(requestId),
-        workflowIdReusePolicy: 'ALLOW_DUPLICATE',
-        args: [requestId],
-      }),
-    );
+    await client.withDeadline(Date.now() + START_LIMIT_MS, async () => {
+      if (approved) await client.workflow.start<typeof erasure>('erasure', options);
+      else await client.workflow.start<typeof withdrawal>('withdrawal', options);
+    });
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
   }

@@ -47,6 +47,8 @@ export async function changeRequest(
         paused_ms = ${next.pausedMs}, verified_at = ${next.verifiedAt}, verified_by = ${next.verifiedBy}, refused_by = ${next.refusedBy},
         closed_at = ${next.closedAt}
       where request_id = ${id}`.execute(trx);
+    // What was approved is to be carried out, as soon as Temporal is there.
+    if (verb === 'approve') await tellWorkers(trx, id);
     await addEvents(trx, [{ id, verb, state: next.state, actor: by.actor, at: by.at, code, evidence, note }]);
     return next;
   });
@@ -75,4 +77,19 @@ async function tellLedger(trx: Transaction<unknown>, id: string, decision: strin
       id: null,
     },
   ]);
+}
+
+/** Starts the request's workflow again; a repeated word is one. */
+export async function tellWorkers(trx: Transaction<unknown>, id: string): Promise<void> {
+  await sql`insert into probity.outbox (request_id) values (${id}) on conflict (request_id) do nothing`.execute(trx);
+}
+
+/** Writes down what happened to a request that stays in its state. */
+export async function addEvent(
+  home: Store,
+  event: { readonly id: string; readonly verb: string; readonly state: string; readonly actor: string; readonly code: string | null },
+): Promise<void> {
+  await inTransaction(home, { settings: { synchronous_commit: 'on' } }, (trx) =>
+    addEvents(trx, [{ ...event, at: null, evidence: null, note: null }]),
+  );
 }

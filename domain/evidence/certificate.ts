@@ -21,8 +21,10 @@ export interface Certificate {
   readonly asOf: string;
   readonly startedAt: string;
   readonly finishedAt: string;
-  /** `complete` only when nothing is unexplained. */
-  readonly outcome: 'complete' | 'incomplete' | 'cancelled';
+  /** Of what a subject asked for: the request's number. */
+  readonly request?: string;
+  /** `complete` only when nothing is unexplained. The two that follow are of requests: something waits for its day, or a place was not seen. */
+  readonly outcome: 'complete' | 'complete with obligations' | 'scan-limited' | 'incomplete' | 'cancelled';
   readonly tables: readonly TableOutcome[];
   readonly statements: readonly string[];
   readonly heads: readonly ChainHead[];

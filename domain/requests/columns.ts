@@ -71,7 +71,9 @@ class Uses {
     return [...this.#purposes(column), ...purposesOf(this.#before, column)].some((it) => ended.includes(it));
   }
 
-  #keeps({ purpose }: RemainingPurpose, column: string | null): boolean {
+  #keeps({ purpose, basis }: RemainingPurpose, column: string | null): boolean {
+    // How long the law keeps a row says the floor, and nothing keeps it for the law after that.
+    if (basis === 'legal_obligation' && this.#declared.floor !== null) return false;
     return this.#purposes(column).includes(purpose) && purposesOf(this.#before, column).includes(purpose);
   }
 

@@ -54,6 +54,17 @@ export function scanSentence(result: ScanResult): string {
   return parts.join(' · ');
 }
 
+/** Without the hits that somebody has signed to be none, by `store.schema.table` or `store.schema.table.column`. */
+export function withoutDismissed(result: ScanResult, dismissed: readonly string[]): ScanResult {
+  const isNone = ({ table, column }: ScanHits): boolean =>
+    dismissed.includes(`${result.store}.${table}`) || dismissed.includes(`${result.store}.${table}.${column}`);
+  return {
+    ...result,
+    hits: result.hits.filter((it) => !isNone(it)),
+    dismissed: [...result.dismissed, ...result.hits.filter(isNone)],
+  };
+}
+
 function rowsOf(hits: readonly ScanHits[]): number {
   return hits.reduce((sum, { rows }) => sum + rows, 0);
 }

@@ -34,14 +34,14 @@ recordedHistories({
       withWithdrawal(async (world, requestId) => {
         await withLoops(world, () => followed(world));
         return withWorker(world, async (client, taskQueue) => {
-          await startRequest(client, requestId, taskQueue);
+          await startRequest(client, { request: requestId, approved: false }, taskQueue);
           return historyOf(client, requestWorkflowId(requestId));
         });
       }),
     'waited-for-a-replica': () =>
       withWithdrawal((world, requestId) =>
         withWorker(world, async (client, taskQueue) => {
-          await startRequest(client, requestId, taskQueue);
+          await startRequest(client, { request: requestId, approved: false }, taskQueue);
           const handle = client.workflow.getHandle(requestWorkflowId(requestId));
           await until('it waits for the second time', async () => {
             const { events } = await handle.fetchHistory();
@@ -54,7 +54,7 @@ recordedHistories({
     unknown: () =>
       withWithdrawal((world) =>
         withWorker(world, async (client, taskQueue) => {
-          await startRequest(client, 'R-1', taskQueue);
+          await startRequest(client, { request: 'R-1', approved: false }, taskQueue);
           return historyOf(client, requestWorkflowId('R-1'));
         }),
       ),

@@ -1,0 +1,131 @@
+import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { Command } from 'commander';
+import { Refused } from '../../client/refused.ts';
+import { approveRequest, certificateOf, dismissHits, foundHits, planOfRequest, planRequest } from '../../client/requests/plan.ts';
+import { readActorToken, withoutTokenOption } from '../actor-token.ts';
+import type { Context } from '../context.ts';
+import { EXIT } from '../exit.ts';
+import { examples } from '../help.ts';
+import { textTable } from '../table.ts';
+import { requestPlanText, SHOWN_HASH } from '../request-plan-text.ts';
+
+const NUMBER = 'its number, such as R-1001';
+
+export function requestPlans(context: Context): Command[] {
+  return [planCommand(context), approveCommand(context), foundCommand(context), dismissCommand(context), certificateCommand(context)];
+}
+
+function planCommand(context: Context): Command {
+  const { io, colours } = context;
+  return new Command('plan')
+    .description(
+      'Count, table by table, what carrying out a request would do; changes nothing of the company’s. Exit code 3: it waits for an approval.',
+    )
+    .argument('<id>', NUMBER)
+    .addHelpText('after', examples('probity request plan R-1001', 'probity request plan R-1001 --json'))
+    .action(async (id: string, _options: unknown, command: Command) => {
+      await context.withProject(command, async (project, { json, actor }) => {
+        const progress = (store: string): void => io.err(`Looking into ${store} …`);
+        const bound = await planRequest(project, id, { actor, progress });
+        context.exit(EXIT.person);
+        if (json) return io.out(JSON.stringify(bound, null, 2));
+        io.out(requestPlanText(bound, { colours, width: io.width }));
+        io.out(`To let it happen: PROBITY_ACTOR_TOKEN=… probity request approve ${id} --plan ${bound.hash.slice(0, SHOWN_HASH)}`);
+      });
+    });
+}
+
+function approveCommand(context: Context): Command {
+  const { io, colours } = context;
+  const command = new Command('approve')
+    .description('Approve the plan of a request, in the name of whoever the token belongs to: then the workers carry it out.')
+    .argument('<id>', NUMBER)
+    .requiredOption('--plan <hash>', `the plan that was shown, by the first ${SHOWN_HASH} digits of its hash at least`)
+    .addHelpText('after', examples('PROBITY_ACTOR_TOKEN=… probity request approve R-1001 --plan 7f3a91c2d0be'))
+    .action(async (id: string, { plan }: { readonly plan: string }, self: Command) => {
+      await context.withProject(self, async (project, { json }) => {
+        const bound = await planOfRequest(project, id);
+        if (bound === null) throw new Refused(`${id} has no plan: probity request plan ${id}`);
+        if (plan.length < SHOWN_HASH || !bound.hash.startsWith(plan))
+          throw new Refused(`${id} has another plan (${bound.hash.slice(0, SHOWN_HASH)}): look at it before you approve it`);
+        const { approval, state } = await approveRequest(project, id, bound.hash, await readActorToken(context));
+        if (!approval.approved) context.exit(EXIT.person);
+        if (json) return io.out(JSON.stringify({ request: id, state, approval }, null, 2));
+        if (approval.approved)
+          io.out(`${colours.green('✓')} ${id} is approved: a worker carries it out. Follow it: probity request status ${id} --watch`);
+        else io.out(`${id}: ${approval.by.length} of ${approval.needed} approvals; somebody else must approve it, too`);
+      });
+    });
+  return withoutTokenOption(command);
+}
+
+function foundCommand(context: Context): Command {
+  const { io } = context;
+  return new Command('found')
+    .description('Tell where the scan found the person although the plan keeps nothing there; exit code 1 when it did.')
+    .argument('<id>', NUMBER)
+    .addHelpText('after', examples('probity request found R-1001'))
+    .action(async (id: string, _options: unknown, command: Command) => {
+      await context.withProject(command, async (project, { json }) => {
+        const found = await foundHits(project, id);
+        if (found.length > 0) context.exit(EXIT.findings);
+        if (json) return io.out(JSON.stringify(found, null, 2));
+        if (found.length === 0) return io.out('Nothing was found that is not explained');
+        const titles = ['store', 'table', 'column', 'identity', 'rows'].map((title) => ({ title }));
+        const rows = found.map((it) => [it.store, it.table.replace(/^public\./, ''), it.column, it.identity, String(it.rows)]);
+        io.out(textTable(titles, rows, io.width));
+        io.out(
+          `Where they lie stands in probity.run_hit of the store. If it is theirs, erase it there or declare the column, and plan again;`,
+        );
+        io.out(`if it is not: probity request dismiss ${id} --about STORE.SCHEMA.TABLE.COLUMN --reason not_the_person`);
+      });
+    });
+}
+
+function dismissCommand(context: Context): Command {
+  const { io, colours } = context;
+  const command = new Command('dismiss')
+    .description('Say, signed, that what the scan found in a table or a column may stay: then the workers go on.')
+    .argument('<id>', NUMBER)
+    .requiredOption('--about <name>', 'store.schema.table or store.schema.table.column')
+    .requiredOption('--reason <code>', 'a code such as not_the_person; no text about people')
+    .addHelpText(
+      'after',
+      examples('PROBITY_ACTOR_TOKEN=… probity request dismiss R-1001 --about shop.public.memo.body --reason not_the_person'),
+    )
+    .action(async (id: string, flags: { readonly about: string; readonly reason: string }, self: Command) => {
+      await context.withProject(self, async (project, { json }) => {
+        const { decision } = await dismissHits(project, id, flags, await readActorToken(context));
+        io.out(
+          json
+            ? JSON.stringify(decision, null, 2)
+            : `${colours.green('✓')} dismissed, signed by ${decision.statement.actor}; a worker goes on`,
+        );
+      });
+    });
+  return withoutTokenOption(command);
+}
+
+function certificateCommand(context: Context): Command {
+  const { io, colours } = context;
+  return new Command('certificate')
+    .description('Hand over the signed account of what was done; exit code 3 while there is none.')
+    .argument('<id>', NUMBER)
+    .option('--out <file>', 'where to write it; never overwritten', '-')
+    .addHelpText('after', examples('probity request certificate R-1001 --out R-1001.json', 'probity evidence verify R-1001.json'))
+    .action(async (id: string, { out }: { readonly out: string }, command: Command) => {
+      await context.withProject(command, async (project) => {
+        const file = await certificateOf(project, id);
+        if (file === null) {
+          context.exit(EXIT.person);
+          return io.err(`${id} has no certificate yet: probity request status ${id}`);
+        }
+        const text = JSON.stringify(file, null, 2);
+        if (out === '-') return io.out(text);
+        if (existsSync(out)) throw new Refused(`${out} is there already and is not overwritten`);
+        await writeFile(out, `${text}\n`, { flag: 'wx' });
+        io.out(`${colours.green('✓')} written to ${out}; check it: probity evidence verify ${out}`);
+      });
+    });
+}

@@ -1,0 +1,74 @@
+import { changedRows, type BoundPlan, type PlannedTable, type StorePlan } from '../client/requests/plan.ts';
+import { titles } from '../client/tables.ts';
+import { showDay, showTime } from '../client/times.ts';
+import type { Context } from './context.ts';
+import { count, seconds } from './numbers.ts';
+import { textTable } from './table.ts';
+
+export interface RequestPlanTextOptions {
+  readonly colours: Context['colours'];
+  readonly width: number | null;
+}
+
+/** Enough of the hash to name a plan by. */
+export const SHOWN_HASH = 12;
+
+/** The plan as a table, in the order of execution, with what frames it. Names nobody. */
+export function requestPlanText({ plan, hash }: BoundPlan, { colours, width }: RequestPlanTextOptions): string {
+  const mode = plan.mode === 'observe' ? colours.cyan('OBSERVE, nothing changes') : colours.yellow('ENFORCE');
+  const head = `Plan ${colours.bold(hash.slice(0, SHOWN_HASH))} for ${plan.request} · ${plan.kind} · as of ${showTime(new Date(plan.asOf), plan.timezone)} · ${mode}`;
+  const lines = plan.stores.flatMap((store) => store.tables.map((table) => ({ store, table })));
+  if (lines.length === 0) return `${head}\nNothing is held that this request is about.`;
+  const named = titles(lines.map(idOf));
+  const columns = [
+    { title: 'table' },
+    ...['erase', 'mask', 'detach'].map((title) => ({ title, align: 'right' }) as const),
+    { title: 'kept, and why' },
+  ];
+  const rows = lines.map((line) => [
+    named.get(idOf(line)) ?? idOf(line),
+    number(line.table.erased),
+    number(line.table.masked),
+    number(line.table.detached),
+    keptText(line.table, line.store, plan.timezone),
+  ]);
+  const about = seconds(plan.stores.reduce((sum, store) => sum + store.seconds, 0));
+  const foot = [
+    `${count(changedRows(plan))} rows change · about ${about}`,
+    ...plan.stores.flatMap(({ heldPeople, erasure }) =>
+      heldPeople > 0 ? [`${erasure.store}: the person is under a legal hold, nothing changes`] : [],
+    ),
+    ...plan.stores.flatMap(({ missingIndexes, erasure }) =>
+      missingIndexes.map((sql) => `${erasure.store}: a table is read whole; this would mend it: ${sql}`),
+    ),
+  ];
+  return [head, textTable(columns, rows, width), ...foot].join('\n');
+}
+
+function idOf({ store, table }: { readonly store: StorePlan; readonly table: PlannedTable }): string {
+  return `${store.erasure.store}.${table.table}`;
+}
+
+function number(rows: number): string {
+  return rows === 0 ? '–' : count(rows);
+}
+
+/** `30 by de-hgb-257 until 31 Dec 2033, 2 hold H-12, 4 for tax (Art. 17(3)(b))` */
+function keptText(table: PlannedTable, { erasure }: StorePlan, zone: string): string {
+  const planned = erasure.tables.find((it) => it.table === table.table);
+  const by = (planned?.keptBy ?? []).map(({ purpose, article }) => `${purpose} (${article})`).join(', ');
+  const parts = [
+    ...(table.floor === null
+      ? []
+      : [`${count(table.floor.rows)} by ${planned?.floor?.rule ?? 'a floor'}${untilText(table.floor.until, zone)}`]),
+    ...Object.entries(table.held).map(([hold, rows]) => `${count(rows)} hold ${hold}`),
+    ...(table.kept === 0 ? [] : [`${count(table.kept)} ${by === '' ? 'not asked about' : `for ${by}`}`]),
+    ...(table.shared === 0 ? [] : [`${count(table.shared)} shared with others`]),
+    ...(table.pinned === 0 ? [] : [`${count(table.pinned)} masked only, since rows that stay need them`]),
+  ];
+  return parts.length === 0 ? '–' : parts.join(', ');
+}
+
+function untilText(until: string | null, zone: string): string {
+  return until === null ? '' : ` until ${showDay(new Date(until), zone)}`;
+}
