@@ -5,7 +5,9 @@ import { countErasure, verifyChunk } from '../../database/requests/erasure/count
 import { analyseKeys, countKeys, removeKeys, writeKeys } from '../../database/requests/erasure/keys.ts';
 import { openErasure, type ErasureTarget } from '../../database/requests/erasure/target.ts';
 import type { StoreErasure, TableErasure } from '../../domain/requests/model.ts';
+import { planErasure } from '../../domain/requests/erasure.ts';
 import { storeEdges } from '../../domain/retention/graph.ts';
+import { parseManifestValue } from '../../manifest/load.ts';
 import type { Manifest } from '../../manifest/model.ts';
 import { NO_FAULTS, openWorld, Run, type World } from './executor/world.ts';
 
@@ -313,6 +315,52 @@ test('a dry run tells ways, floors with their last day, missing indexes and a ti
   const run = await new Run(target, runId).open();
   expect((await run.take(0)).body.counts).toEqual(dry.counts);
   expect(await world.query('select email, name from customer where customer_id = 1')).toEqual([{ email: null, name: null }]);
+});
+
+test('a plan of the planner is carried out as it is', async () => {
+  await world.query(`${CUSTOMER};
+    create table purchase (id int primary key, customer_id int not null references customer, total int);
+    create table purchase_line (purchase_id int references purchase, n int, sku text, primary key (purchase_id, n));
+    create table invoice (id int primary key, customer_id int not null references customer, issued_at timestamptz not null, recipient text);
+    create table letter (id int primary key, purchase_id int references purchase, body text);
+    insert into purchase select i, i, 5 from generate_series(1, 4) i; insert into purchase_line select i, 1, 'sku' from generate_series(1, 4) i;
+    insert into invoice values (1, 1, now(), 'Anna'), (2, 2, now() - interval '20 years', 'Bert'); insert into letter values (1, 1, 'x')`);
+  const use = { purposes: ['use'] };
+  const { manifest, problems } = parseManifestValue({
+    organisation: 'Test',
+    timezone: 'Europe/Berlin',
+    mode: 'enforce',
+    stores: { shop: { url: world.url } },
+    purposes: { use: { basis: 'contract', description: 'Use' }, tax: { basis: 'legal_obligation', description: 'Books' } },
+    subjects: { customer: { table: 'shop.public.customer', key: 'customer_id', identities: { email: 'email' } } },
+    tables: {
+      'shop.public.customer': use,
+      'shop.public.purchase': use,
+      'shop.public.purchase_line': use,
+      'shop.public.letter': use,
+      'shop.public.invoice': { purposes: ['tax'], floor: { keep: 'P8Y', after: 'issued_at', rule: 'law' } },
+    },
+  });
+  if (manifest === null) throw new Error(JSON.stringify(problems));
+  const erasure = planErasure('customer', { remaining: [], ended: null }, await readCatalog(world.store), manifest);
+  expect(erasure.problems).toEqual([]);
+  const target = await openErasure(world.store, manifest, erasure);
+  const runId = await keys([1, 2]);
+  const dry = await countErasure(target, { runId, chunk: 0, class: 0 });
+  const run = await new Run(target, runId).open();
+  expect((await run.take(0)).body.counts).toEqual(dry.counts);
+  expect(dry.counts).toEqual({
+    'erased:public.purchase': 2,
+    'erased:public.purchase_line': 2,
+    'erased:public.letter': 1,
+    'erased:public.invoice': 1,
+    'kept:floor:law:public.invoice': 1,
+    'erased:public.customer': 1,
+    'pinned:public.customer': 1,
+  });
+  expect(await world.query('select customer_id, email, name from customer order by 1 limit 1')).toEqual([
+    { customer_id: 1, email: null, name: null },
+  ]);
 });
 
 test('ten thousand people with a row each, and one with two hundred thousand', async () => {
