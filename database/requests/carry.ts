@@ -29,12 +29,12 @@ export interface Carried {
 }
 
 /**
- * Takes every table of the erasure for the run, all or none. Returns null, without waiting, while another run has one. In the tables' order by
+ * Takes every table that the erasure changes for the run, all or none. Returns null, without waiting, while another run has one. In the tables' order by
  * name, so that two runs cannot each hold what the other waits for.
  */
 export async function takeTables(target: ErasureTarget, runId: string): Promise<Lease[] | null> {
   const taken: Lease[] = [];
-  for (const table of [...new Set(target.erasure.tables.map((it) => it.table))].sort()) {
+  for (const table of target.tables.map(({ name }) => name).sort()) {
     const lease = await takeLease(target.store, table, runId);
     if (lease === null) {
       await releaseTables(target.store, taken);

@@ -229,13 +229,19 @@ describe('what happens to rows and columns', () => {
   });
 
   test('a purpose of one column keeps the row, and the others are masked', () => {
+    const planned = plan(columns('').replace('total: money', 'total: { purposes: [books] }'), [person, order]);
+    expect(outcomeText(planned)).toEqual(['order mask note at', 'person delete']);
+    expect(tableOf(planned, 'order')).toMatchObject({ keptBy: [BOOKS], masksWhenPinned: [], incoming: [], floor: null });
+    expect(incomingOf(planned, 'person')).toEqual(['order.person_id: pin']);
+  });
+
+  test('where a floor says how long the law keeps a row, nothing is kept for the law beyond it', () => {
     const planned = plan(columns('floor: { keep: P8Y, after: at, rule: r }').replace('total: money', 'total: { purposes: [books] }'), [
       person,
       order,
     ]);
-    expect(outcomeText(planned)).toEqual(['order mask note', 'person delete']);
-    expect(tableOf(planned, 'order')).toMatchObject({ keptBy: [BOOKS], masksWhenPinned: [], incoming: [], floor: { keep: 'P8Y' } });
-    expect(incomingOf(planned, 'person')).toEqual(['order.person_id: pin']);
+    expect(outcomeText(planned)).toEqual(['order delete', 'person delete']);
+    expect(tableOf(planned, 'order')).toMatchObject({ keptBy: [], floor: { keep: 'P8Y' } });
   });
 
   test('a table that is not classified serves as a whole', () => {

@@ -2,6 +2,7 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Client, WorkflowHandle } from '@temporalio/client';
+import type { temporal } from '@temporalio/proto';
 import pg from 'pg';
 import { runProbity } from '../../../cli/run.ts';
 import { openProject, type Project } from '../../../client/project.ts';
@@ -13,7 +14,7 @@ import type { ManifestInput } from '../../../manifest/schema/root.ts';
 import type { erasure, ErasureResult } from '../../../workflows/erasures.ts';
 import { freshDatabase } from '../../support/databases.ts';
 import { temporaryFolder } from '../../support/folders.ts';
-import { withWorker } from '../../support/worker.ts';
+import { withClient, withWorker } from '../../support/worker.ts';
 
 export interface Ran {
   readonly code: number;
@@ -31,7 +32,7 @@ export interface JobWorld {
   readonly probity: (args: readonly string[], more?: { readonly input?: string; readonly token?: string }) => Promise<Ran>;
   /** Does what the workers' loops would, until the request's workflow has ended. */
   readonly carryOut: (id: string, faults?: Faults) => Promise<ErasureResult>;
-  readonly history: (id: string) => Promise<string>;
+  readonly history: (id: string) => Promise<temporal.api.history.v1.IHistory>;
   readonly tokens: { readonly anna: string; readonly ben: string };
   readonly close: () => Promise<void>;
 }
@@ -146,13 +147,7 @@ export async function jobWorld(): Promise<JobWorld> {
         },
         faults === undefined ? {} : { faults },
       ),
-    history: async (id) => {
-      let text = '';
-      await withWorker({ manifest: manifest!, env }, async (client) => {
-        text = JSON.stringify(await handleOf(client, id).fetchHistory());
-      });
-      return text;
-    },
+    history: (id) => withClient((client) => handleOf(client, id).fetchHistory()),
     tokens: { anna, ben },
     close: async () => {
       await project.close();
