@@ -37,6 +37,10 @@ export const statements = [
     subject text not null,
     key text not null,
     pseudonym text collate "C" not null,
+    -- The key in the type that the company's column has, for its index; null: a text that is no such value, which must not raise.
+    integer_key bigint generated always as (case when key ~ '^-?[0-9]{1,19}$' then
+      case when key::numeric between -9223372036854775808 and 9223372036854775807 then key::bigint end end) stored,
+    uuid_key uuid generated always as (case when key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then key::uuid end) stored,
     primary key (purpose, subject, key)
   )`,
   // By hash, since nobody asks for pseudonyms between others, and random texts cost a tree twice as much.

@@ -3,6 +3,7 @@ import type { Faults } from '../faults.ts';
 import type { Lease } from '../lease.ts';
 import { lastStep, restored, takeStep, type Step, type StepEffect, type StepRequest } from '../ledger.ts';
 import type { Store } from '../store.ts';
+import { forgetPseudonyms } from '../views/kept.ts';
 import { deleteLinks, isBusy, LINK_LOCK_MS } from './prune-links.ts';
 import { nextPeople, pruneBatch } from './prune.ts';
 
@@ -61,6 +62,7 @@ export async function pruneForRun(
     if (recorded !== after) seq = (await record(PROOFS_PRUNED, () => Promise.resolve(nothing(after)))).body.seq;
     return { done: false, seq };
   }
+  await forgetPseudonyms(home);
   const closing = await close(record);
   return { done: true, seq: closing.body.seq };
 }

@@ -3,6 +3,7 @@ import { prunable } from '../../domain/permission/prunable.ts';
 import type { ConsentRecord, Micros, PermissionRule } from '../../domain/permission/types.ts';
 import { ACTIVE, lockAndReadHolds } from '../holds.ts';
 import { inTransaction, type Store } from '../store.ts';
+import { forgetPseudonyms } from '../views/kept.ts';
 import { pruneLinks } from './prune-links.ts';
 
 /*
@@ -76,6 +77,7 @@ export async function pruneConsents(home: Store, { cutOff, enforce, onProgress =
     after = roots.at(-1)!;
   }
   onProgress(of, of);
+  if (enforce) await forgetPseudonyms(home);
   const links = enforce ? await pruneLinks(home) : { links: 0, linksDone: true };
   return { contents, byDecision, kept, held, ...links };
 }

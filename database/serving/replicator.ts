@@ -7,6 +7,7 @@ import { noLoopFaults, type LoopFaults } from '../faults.ts';
 import { releaseLease, takeLease, type Lease } from '../lease.ts';
 import { currentManifest } from '../runs.ts';
 import { inTransaction, type Store } from '../store.ts';
+import { forgetPseudonyms } from '../views/kept.ts';
 import { lagWindow, type Lag } from './lag.ts';
 import {
   addressPage,
@@ -211,6 +212,7 @@ export function replicator(options: ReplicatorOptions): Replicator {
     }
     refresh = null;
     if (!(await finishRefresh(store, held, origin))) return true;
+    await forgetPseudonyms(store);
     await faults('refresh after swap');
     refreshAt = performance.now() + refreshEveryMs;
     extendedAt = 0;

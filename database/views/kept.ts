@@ -12,7 +12,6 @@ import type { ViewState } from './state.ts';
 
 /** Clean-up keeps recorders out for a moment; rather leave it for the next time than queue behind a long import. */
 const CLEAN_LOCK_MS = 1_000;
-const LARGEST = '9223372036854775807';
 
 /** A column of a view's row whose pseudonym is kept. */
 export interface Kept {
@@ -29,26 +28,15 @@ export function keptJoins(purpose: string, kept: readonly Kept[]): RawBuilder<un
       sql`${of('purpose')} = ${sql.lit(purpose)}`,
       sql`${of('subject')} = ${sql.lit(key.subject)}`,
       sql`${of('key')} = ${column}::text`,
-      ...byIndex(of('key'), column, key.type),
+      ...(key.type === 'text' ? [] : [sql`${of(TYPED[key.type])} = ${column}`]),
     ];
     return sql` left join probity.pseudonym as ${ident(alias)} on ${sql.join(same, sql` and `)}`;
   });
   return sql.join(joins, sql``);
 }
 
-/**
- * The column's own type, for its index. Anybody's key may stand in the ledger, so a text that is no such value must not raise; `case` is
- * what keeps Postgres from casting before it has looked.
- */
-function byIndex(key: RawBuilder<unknown>, column: RawBuilder<unknown>, type: KeptKey['type']): RawBuilder<unknown>[] {
-  if (type === 'text') return [];
-  if (type === 'uuid') {
-    const uuid = '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
-    return [sql`${column} = case when ${key} ~ ${sql.lit(uuid)} then ${key}::uuid end`];
-  }
-  const fits = sql`case when ${key}::numeric between ${sql.lit(`-${LARGEST}`)}::numeric and ${sql.lit(LARGEST)}::numeric then ${key}::bigint end`;
-  return [sql`${column} = case when ${key} ~ ${sql.lit('^-?[0-9]{1,19}$')} then ${fits} end`];
-}
+/** In the column's own type, for its index. */
+const TYPED = { integer: 'integer_key', uuid: 'uuid_key' } as const;
 
 /** What brings the kept pseudonyms in line with the plan; run before the views are changed, and after. */
 export function keptChanges(planned: StoreViews, state: ViewState): { readonly before: ViewChange[]; readonly after: ViewChange[] } {

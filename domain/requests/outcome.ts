@@ -124,5 +124,5 @@ export function erasureStatements(plan: ErasurePlan, records: readonly EvidenceR
 
 /** Never in reach of a statement in the store, whatever the manifest says. */
 const BEYOND = [
-  'beyond reach: backups, write-ahead logs and standbys keep what they hold until they expire; restore replay closes what comes back',
+  'beyond reach: backups, write-ahead logs and standbys keep what they hold until they expire; who is restored from them is to be erased again',
 ];

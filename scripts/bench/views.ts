@@ -176,6 +176,7 @@ async function scans(client: pg.Client, { runs, plans, rows }: Options): Promise
     await timed(client, grouped('for_personalization.page_view'), runs),
     await serial(grouped('for_personalization.page_view')),
   );
+  if (plans) await plan(client, grouped('for_personalization.page_view'));
   for (const name of Object.keys(SHAPES)) {
     // A call, or a walk through the whole array, for each row takes minutes; a hundredth of the rows tells.
     const part = name === 'function' || name === 'array';
@@ -187,7 +188,7 @@ async function scans(client: pg.Client, { runs, plans, rows }: Options): Promise
 
 async function lookups(client: pg.Client, { runs, plans }: Options): Promise<void> {
   const { rows: times } = await client.query<{ it: string }>('select viewed_at::text as it from for_personalization.page_view limit 50');
-  const { rows: people } = await client.query<{ it: string }>('select customer_id as it from for_personalization.customer limit 5');
+  const { rows: people } = await client.query<{ it: string }>('select customer_id as it from for_personalization.customer limit 20');
   const byTime = (from: string): string => `select path, amount from ${from} where viewed_at = $1`;
   console.log('\nlook-up                                             planned each time ms   more ms   prepared ms   more ms');
   const both = async (text: string, values: readonly string[], name: string): Promise<[number, number]> => [
@@ -220,7 +221,7 @@ async function lookups(client: pg.Client, { runs, plans }: Options): Promise<voi
     );
     if (plans) await plan(client, text.replace('$1', `'${times[0]?.it ?? ''}'`));
   }
-  const { rows: others } = await client.query<{ it: string }>('select customer_id as it from for_analytics.customer limit 5');
+  const { rows: others } = await client.query<{ it: string }>('select customer_id as it from for_analytics.customer limit 20');
   for (const [from, about, pseudonyms, how] of [
     ['for_personalization.customer', 'count(*)', people, 'by the index of kept pseudonyms'],
     ['for_personalization.page_view', 'sum(amount)', people, 'by the index of kept pseudonyms'],
@@ -228,14 +229,11 @@ async function lookups(client: pg.Client, { runs, plans }: Options): Promise<voi
     ['for_analytics.page_view', 'sum(amount)', others, 'every pseudonym is computed'],
   ] as const) {
     const text = `select ${about} from ${from} where customer_id = $1`;
-    const took = await each(
-      client,
-      text,
-      pseudonyms.map((row) => row.it),
-      1,
-      null,
+    const wanted = pseudonyms.map((row) => row.it);
+    const [fresh, prepared] = [await each(client, text, wanted, runs, null), await each(client, text, wanted, runs, from)];
+    console.log(
+      `${`${from}, by pseudonym`.padEnd(52)}${fresh.toFixed(2).padStart(20)}${prepared.toFixed(2).padStart(24)}            (${how})`,
     );
-    console.log(`${`${from}, by pseudonym`.padEnd(52)}${took.toFixed(2).padStart(20)}  (${how})`);
     if (plans) await plan(client, text.replace('$1', `'${pseudonyms[0]?.it ?? ''}'`));
   }
 }

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeViews, removeViews } from '../../client/views.ts';
+import { pruneConsents } from '../../database/permission/prune.ts';
 import { forgetPseudonyms } from '../../database/views/kept.ts';
 import { postgres15 } from '../support/postgres15.ts';
 import { viewShop, type ViewShop } from './shop.ts';
@@ -82,7 +83,10 @@ describe.each([
     expect(await found(8)).toBe(VIEWS / PEOPLE);
     await shop.record({ key: '8', decision: 'withdrawn', captured_at: new Date().toISOString() });
     expect(await found(8)).toBe(0);
-    expect(await forgetPseudonyms(shop.project.home)).toBe(1);
+    const kept = () => shop.query(`select 1 as it from probity.pseudonym where key = '8'`);
+    expect(await kept()).toHaveLength(1);
+    await pruneConsents(shop.project.home, { cutOff: new Date(0), enforce: true });
+    expect(await kept()).toHaveLength(0);
     expect(await forgetPseudonyms(shop.project.home)).toBe(0);
     await shop.record({ key: '8', captured_at: new Date().toISOString() });
     await shop.query(`insert into page_view values (${VIEWS + 1}, 8, '/again', now() + interval '1 second')`);
