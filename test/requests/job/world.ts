@@ -1,4 +1,4 @@
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes, randomInt } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Client, WorkflowHandle } from '@temporalio/client';
@@ -123,6 +123,8 @@ export async function jobWorld(): Promise<JobWorld> {
   };
   await done(['migrate']);
   await done(['apply', '--enforce']);
+  // The tests share one Temporal, where a request's number names its workflow.
+  await pools[0]!.query(`select setval('probity.request_number', $1)`, [randomInt(100_000, 1_000_000_000)]);
   const tokenIn = (text: string): string => (JSON.parse(text) as { token: string }).token;
   const root = tokenIn(await done(['actor', 'add', 'root', '--role', 'admin', '--json']));
   const anna = tokenIn(await done(['actor', 'add', 'anna', '--role', 'approver', '--json'], root));
@@ -142,7 +144,11 @@ export async function jobWorld(): Promise<JobWorld> {
       withWorker(
         { manifest: manifest!, env },
         async (client, taskQueue) => {
-          while ((await dispatchOutbox(project.home, (request) => startRequest(client, request, taskQueue))) > 0);
+          while (
+            (await dispatchOutbox(project.home, (found) =>
+              found.request === id ? startRequest(client, found, taskQueue) : Promise.resolve(),
+            )) > 0
+          );
           return handleOf(client, id).result();
         },
         faults === undefined ? {} : { faults },
