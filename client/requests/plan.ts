@@ -91,7 +91,9 @@ export async function approveRequest(project: Project, id: string, planHash: str
   const row = await requested(project, id);
   if (row.state !== 'approved' && row.state !== 'running') leadsTo(row, 'approve');
   if ((await currentPlan(project.home.db, id))?.plan.mode === 'observe')
-    throw new Refused(`The manifest only observes, so nothing would happen: \`probity apply --enforce\` one in mode enforce, and plan ${id} again`);
+    throw new Refused(
+      `The manifest only observes, so nothing would happen: \`probity apply --enforce\` one in mode enforce, and plan ${id} again`,
+    );
   const recorded = await recordDecision(project, { requestId: id, planHash, decision: 'approve' }, token);
   if (!recorded.approval.approved || row.state !== 'planned') return { ...recorded, state: row.state };
   const { actor } = recorded.decision.statement;
