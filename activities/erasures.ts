@@ -11,7 +11,7 @@ import { removeKeys } from '../database/requests/erasure/keys.ts';
 import { leadsTo } from '../database/requests/erasure/reach.ts';
 import { openErasure } from '../database/requests/erasure/target.ts';
 import { readScanScope, scan } from '../database/requests/scan.ts';
-import { removeScan, scanResult } from '../database/requests/scan-result.ts';
+import { readScan, removeScan, scanResult } from '../database/requests/scan-result.ts';
 import { addEvent } from '../database/requests/verbs.ts';
 import { any } from '../database/retention/protection.ts';
 import { readRun, setRunState } from '../database/runs.ts';
@@ -21,10 +21,10 @@ import { expectedColumns } from '../domain/requests/expected.ts';
 import { heldStores, erasureOutcome, erasureOutcomes, erasureStatements } from '../domain/requests/outcome.ts';
 import { approvalPolicy } from '../domain/requests/policy.ts';
 import type { ErasureWay } from '../domain/requests/model.ts';
-import { withoutDismissed, type ScanResult } from '../domain/requests/scan.ts';
+import { withoutDismissed } from '../domain/requests/scan.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { guarded, refusal } from './failures.ts';
-import { erasureContext, openErasureRun, step, type ErasureContext, type OpenedErasure } from './erasures-open.ts';
+import { erasureContext, openErasureRun, step, type OpenedErasure } from './erasures-open.ts';
 
 export interface StoreRequest {
   readonly requestId: string;
@@ -112,7 +112,8 @@ export function erasureActivities(dependencies: ActivityDependencies) {
       if (run === null) throw refusal('restored', `The home store has lost the run of ${requestId}`);
       const key = dependencies.signingKey();
       const approval = await readApproval(home, { request: requestId, plan: hash }, approvalPolicy(manifest), createPublicKey(key));
-      const scans = (await scansOf(context)).map((it) => withoutDismissed(it, approval.dismissed));
+      const found = await Promise.all(plan.stores.map((_, index) => readScan(context.store(index), manifest, plan.run)));
+      const scans = found.map((it) => withoutDismissed(it, approval.dismissed));
       const records = (await Promise.all(plan.stores.map((_, index) => runRecords(context.store(index).db, plan.run)))).flat();
       const tables = erasureOutcomes(plan, records);
       const outcome = erasureOutcome(plan, records, tables, scans);
@@ -153,15 +154,6 @@ export function erasureActivities(dependencies: ActivityDependencies) {
       await step(home, requestId, 'finish', outcome.replaceAll(' ', '_'));
       return { state: 'closed', serial: certificate.serial, outcome: certificate.outcome };
     });
-
-  async function scansOf({ plan, manifest, store }: ErasureContext): Promise<ScanResult[]> {
-    const found: ScanResult[] = [];
-    for (const index of plan.stores.keys()) {
-      const scope = await readScanScope(store(index), await readCatalog(store(index)), manifest);
-      found.push(await scanResult(store(index), scope, plan.run));
-    }
-    return found;
-  }
 
   return { openErasure: openErasureOf, eraseStore, scanStore, finishErasure };
 }

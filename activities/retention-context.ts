@@ -9,6 +9,9 @@ import type { Manifest } from '../manifest/model.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { refusal } from './failures.ts';
 
+/** One call works this long at most, so that histories stay small and a pause is felt. Milliseconds. */
+export const CALL_BUDGET_MS = 30_000;
+
 /** A run with what it pinned when it opened. */
 export interface RunContext {
   readonly run: Run;

@@ -1,14 +1,13 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { restored } from '../database/ledger.ts';
-import { releaseLease, takeLease } from '../database/lease.ts';
+import { releaseLease, takeLease, whileLeased } from '../database/lease.ts';
 import { pruneForRun, type ProofsPruned } from '../database/permission/prune-run.ts';
 import { pruneConsents } from '../database/permission/prune.ts';
 import { PROOFS_TABLE } from '../domain/retention/proofs.ts';
 import { cutOff } from '../domain/time.ts';
 import type { ActivityDependencies } from './dependencies.ts';
-import { CALL_BUDGET_MS, whileLeased } from './retention-lease.ts';
-import { knownIncarnation, type RunContext } from './retention-context.ts';
+import { CALL_BUDGET_MS, knownIncarnation, type RunContext } from './retention-context.ts';
 
 export interface ProofsReport extends ProofsPruned {
   /** Index of the home store among those of the run: chains are per store. */
@@ -37,7 +36,7 @@ export async function pruneProofs(dependencies: ActivityDependencies, context: R
   const signal = Context.current().cancellationSignal;
   const until = dependencies.now() + CALL_BUDGET_MS;
   const work = { home, runId: run.runId, cutOff: proofsCutOff(context), lease, incarnation, knownSteps };
-  const pruned = await whileLeased(home, lease, (lost) =>
+  const pruned = await whileLeased(home, [lease], (lost) =>
     pruneForRun(
       work,
       { stop: () => lost() || signal.aborted || dependencies.now() >= until, beat: () => Context.current().heartbeat() },

@@ -2,7 +2,7 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { issueCertificate } from '../database/certificates.ts';
 import { runRecords } from '../database/ledger.ts';
-import { releaseLease, takeLease, type Lease } from '../database/lease.ts';
+import { releaseLease, takeLease, whileLeased, type Lease } from '../database/lease.ts';
 import { acceptIncarnations, approveRun, setRunState } from '../database/runs.ts';
 import { dropPartitions } from '../database/retention/drop.ts';
 import { runLane, type LaneResult } from '../database/retention/lane.ts';
@@ -17,10 +17,17 @@ import { nextWindow } from '../domain/time.ts';
 import type { OpenedPlan } from '../domain/retention/opened.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { guarded, refusal } from './failures.ts';
-import { CALL_BUDGET_MS, whileLeased } from './retention-lease.ts';
 import { confirmRetention, openRetention, type OpenRequest } from './retention-open.ts';
 import { countProofs as countProofsOf, pruneProofs as pruneProofsOf, runStores, type ProofsReport } from './retention-proofs.ts';
-import { knownIncarnation, runContext, tableContext, tablePlan, type RunCache, type TableContext } from './retention-context.ts';
+import {
+  CALL_BUDGET_MS,
+  knownIncarnation,
+  runContext,
+  tableContext,
+  tablePlan,
+  type RunCache,
+  type TableContext,
+} from './retention-context.ts';
 
 export interface TableRequest {
   readonly runId: string;
@@ -99,7 +106,7 @@ export function retentionActivities(dependencies: ActivityDependencies) {
       const closedUntil = windowClosed(context);
       const work = laneWork(context, { ...request, lane: 0, lanes: 1, units: null });
       if (closedUntil !== null) return { done: false, seq: request.knownSteps, changed: 0, steps: 0, closedUntil };
-      const { seq, changed, steps } = await whileLeased(work.target.store, work.lease, () =>
+      const { seq, changed, steps } = await whileLeased(work.target.store, [work.lease], () =>
         dropPartitions(work, faults, () => Context.current().heartbeat()),
       );
       await faults('before return');
@@ -115,7 +122,7 @@ export function retentionActivities(dependencies: ActivityDependencies) {
       const until = dependencies.now() + CALL_BUDGET_MS;
       const stop = (): boolean => signal.aborted || dependencies.now() >= until || windowClosed(context) !== null;
       const beat = (progress: { readonly steps: number; readonly changed: number }): void => Context.current().heartbeat(progress);
-      const result = await whileLeased(work.target.store, work.lease, (lost) =>
+      const result = await whileLeased(work.target.store, [work.lease], (lost) =>
         runLane(work, { stop: () => lost() || stop(), beat, sleep: rest(signal), now: () => performance.now(), faults }),
       );
       await faults('before return');
@@ -127,7 +134,7 @@ export function retentionActivities(dependencies: ActivityDependencies) {
     guarded(async () => {
       const context = await tableContext(dependencies, cache, request.runId, request.index);
       const work = laneWork(context, { ...request, lane: 0, lanes: 1, units: null });
-      const { remaining, units, seq } = await whileLeased(work.target.store, work.lease, () => recheckTable(work, faults));
+      const { remaining, units, seq } = await whileLeased(work.target.store, [work.lease], () => recheckTable(work, faults));
       if (remaining === 0) await releaseLease(context.target.store, work.lease);
       return { remaining, units: context.target.plan.units.flatMap((unit, index) => (units.includes(unit.oid) ? [index] : [])), seq };
     });

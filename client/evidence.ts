@@ -6,6 +6,8 @@ import { requireHome } from './migrate.ts';
 import type { Project } from './project.ts';
 import { Refused } from './refused.ts';
 
+export type { CertificateFile };
+
 export interface VerifiedFile {
   readonly verification: Verification;
   /** Null when the file is not a certificate at all. */

@@ -83,6 +83,11 @@ export function isOutOfReach(error: unknown): boolean {
   return error instanceof StoreError && error.kind === 'connection';
 }
 
+/** Somebody held what was wanted for longer than it was waited for. */
+export function isBusy(error: unknown): boolean {
+  return error instanceof StoreError && error.kind === 'busy';
+}
+
 function message(fields: StoreErrorFields): string {
   const sentence = fields.sentence ?? SENTENCES[fields.kind];
   const named = [

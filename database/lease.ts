@@ -49,6 +49,22 @@ export async function renewLease(store: Store, lease: Lease, leaseMs = LEASE_MS)
   if (rows.length === 0) throw fenced(store.name, lease.table);
 }
 
+/** The lease outlives a few renewals that fail. Milliseconds. */
+const RENEW_MS = LEASE_MS / 6;
+
+/** Keeps leases alive by the clock, whatever a single batch takes. `lost`: one could not be renewed. */
+export async function whileLeased<T>(store: Store, leases: readonly Lease[], act: (lost: () => boolean) => Promise<T>): Promise<T> {
+  let failure: unknown = null;
+  const renewals = setInterval(() => {
+    for (const lease of leases) renewLease(store, lease).catch((error: unknown) => (failure = error));
+  }, RENEW_MS);
+  try {
+    return await act(() => failure !== null);
+  } finally {
+    clearInterval(renewals);
+  }
+}
+
 /**
  * Lets the next run have the table at once. The new fence shuts out a worker of this run that was thought dead, and waits for
  * the batch that it may be in: when this returns, nothing more happens under the lease.

@@ -1,15 +1,13 @@
-import { writeFile } from 'node:fs/promises';
-import { existsSync } from 'node:fs';
 import { Command } from 'commander';
 import { certificateOf, publicKeys, verifyFile, type VerifiedFile } from '../../client/evidence.ts';
-import { Refused } from '../../client/refused.ts';
+import { handOver } from '../certificate.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { examples } from '../help.ts';
 import { textTable } from '../table.ts';
 
 export function evidenceCommand(context: Context): Command {
-  const { io, colours } = context;
+  const { io } = context;
   const group = new Command('evidence').description('Certificates: check them offline, hand them over, list the keys that signed.');
 
   group
@@ -33,11 +31,7 @@ export function evidenceCommand(context: Context): Command {
     .addHelpText('after', examples('probity evidence export retention-1f2e3d4c5b6a --out certificate.json'))
     .action(async (runId: string, { out }: { readonly out: string }, command: Command) => {
       await context.withProject(command, async (project) => {
-        const text = JSON.stringify(await certificateOf(project, runId), null, 2);
-        if (out === '-') return io.out(text);
-        if (existsSync(out)) throw new Refused(`${out} is there already and is not overwritten`);
-        await writeFile(out, `${text}\n`, { flag: 'wx' });
-        io.out(`${colours.green('✓')} written to ${out}; check it: probity evidence verify ${out}`);
+        await handOver(context, await certificateOf(project, runId), out);
       });
     });
 

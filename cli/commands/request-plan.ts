@@ -1,9 +1,8 @@
-import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { Refused } from '../../client/refused.ts';
 import { approveRequest, certificateOf, dismissHits, foundHits, planOfRequest, planRequest } from '../../client/requests/plan.ts';
 import { readActorToken, withoutTokenOption } from '../actor-token.ts';
+import { handOver } from '../certificate.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { examples } from '../help.ts';
@@ -75,10 +74,10 @@ function foundCommand(context: Context): Command {
         const titles = ['store', 'table', 'column', 'identity', 'rows'].map((title) => ({ title }));
         const rows = found.map((it) => [it.store, it.table.replace(/^public\./, ''), it.column, it.identity, String(it.rows)]);
         io.out(textTable(titles, rows, io.width));
+        io.out(`Where they lie stands in probity.run_hit of the store. If it is theirs, erase it there;`);
         io.out(
-          `Where they lie stands in probity.run_hit of the store. If it is theirs, erase it there or declare the column, and plan again;`,
+          `when it is gone, or is not theirs: probity request dismiss ${id} --about STORE.SCHEMA.TABLE.COLUMN --reason not_the_person`,
         );
-        io.out(`if it is not: probity request dismiss ${id} --about STORE.SCHEMA.TABLE.COLUMN --reason not_the_person`);
       });
     });
 }
@@ -108,7 +107,7 @@ function dismissCommand(context: Context): Command {
 }
 
 function certificateCommand(context: Context): Command {
-  const { io, colours } = context;
+  const { io } = context;
   return new Command('certificate')
     .description('Hand over the signed account of what was done; exit code 3 while there is none.')
     .argument('<id>', NUMBER)
@@ -121,11 +120,7 @@ function certificateCommand(context: Context): Command {
           context.exit(EXIT.person);
           return io.err(`${id} has no certificate yet: probity request status ${id}`);
         }
-        const text = JSON.stringify(file, null, 2);
-        if (out === '-') return io.out(text);
-        if (existsSync(out)) throw new Refused(`${out} is there already and is not overwritten`);
-        await writeFile(out, `${text}\n`, { flag: 'wx' });
-        io.out(`${colours.green('✓')} written to ${out}; check it: probity evidence verify ${out}`);
+        await handOver(context, file, out);
       });
     });
 }

@@ -119,12 +119,13 @@ function unpaused({ pausedAt, pausedMs }: RequestRow, now: Date): Pick<RequestRo
 
 type Told = Partial<Pick<Done, 'code' | 'evidence' | 'decision'>>;
 
-async function act(
+/** Does one thing to a request, in one transaction with what is told of it. Throws `Refused` where the verb leads nowhere. */
+export async function act(
   project: Project,
   id: string,
   verb: RequestVerb | 'reply',
   { actor, now, note = null }: By,
-  set: (row: RequestRow, now: Date) => Partial<RequestRow>,
+  set: (row: RequestRow, now: Date) => Partial<RequestRow> = () => ({}),
   told: Told | ((row: RequestRow) => Told) = {},
 ): Promise<RequestRow> {
   await requireHome(project);
@@ -153,7 +154,8 @@ function due(manifest: Manifest, row: RequestRow, now: Date): Date {
   return row.extendedAt === null && row.pausedMs === 0 ? row.dueAt : dueOf(manifest, row, now);
 }
 
-function leadsTo(row: RequestRow, verb: RequestVerb | 'reply'): RequestRow['state'] {
+/** Where a verb leads, or `Refused` with why it leads nowhere. */
+export function leadsTo(row: RequestRow, verb: RequestVerb | 'reply'): RequestRow['state'] {
   if (verb === 'reply') return closes(row) ? 'closed' : row.state;
   const found = move(row.kind, row.state, verb);
   if ('refused' in found) throw new Refused(`${row.id}: ${found.refused}`);

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { readCatalog } from '../../database/catalog.ts';
 import { clockOf as storeClock } from '../../database/clock.ts';
 import { readCertificate } from '../../database/certificates.ts';
 import { addEvents } from '../../database/requests/events.ts';
@@ -8,20 +7,18 @@ import { removeKeys } from '../../database/requests/erasure/keys.ts';
 import { planRequest as planOf } from '../../database/requests/planner.ts';
 import { currentPlan, saveErasurePlan, type BoundPlan } from '../../database/requests/plans.ts';
 import { readRequests } from '../../database/requests/read.ts';
-import { scanResult } from '../../database/requests/scan-result.ts';
-import { readScanScope } from '../../database/requests/scan.ts';
-import { changeRequest, tellWorkers } from '../../database/requests/verbs.ts';
+import { readScan } from '../../database/requests/scan-result.ts';
+import { tellWorkers } from '../../database/requests/verbs.ts';
 import { currentManifest, readManifest } from '../../database/runs.ts';
 import { inTransaction } from '../../database/store.ts';
 import type { CertificateFile } from '../../domain/evidence/certificate.ts';
 import { planProblems } from '../../domain/requests/plan.ts';
-import { move, type RequestVerb } from '../../domain/requests/state.ts';
 import { withoutDismissed, type ScanHits } from '../../domain/requests/scan.ts';
 import { approvedBy, recordDecision, type RecordedDecision } from '../decisions.ts';
 import { requireHome } from '../migrate.ts';
 import type { Project } from '../project.ts';
 import { Refused } from '../refused.ts';
-import { noSuchRequest, type By } from './change.ts';
+import { act, leadsTo, noSuchRequest, type By } from './change.ts';
 
 export type { BoundPlan } from '../../database/requests/plans.ts';
 export type { ErasurePlan, PlannedTable, StorePlan } from '../../domain/requests/plan.ts';
@@ -63,7 +60,7 @@ export async function planRequest(
     const problems = planProblems(plan);
     if (problems.length > 0) throw new Refused([`${id} cannot be carried out:`, ...problems.map((it) => `  ${it}`)].join('\n'));
     const hash = await inTransaction(home, { settings: { synchronous_commit: 'on' } }, (trx) => saveErasurePlan(trx, plan));
-    await advance(project, id, 'plan', { actor, at: asOf });
+    await act(project, id, 'plan', { actor, now: asOf });
     if (before !== null) await forgetKeys(project, before.plan.run);
     return { hash, plan };
   } catch (error) {
@@ -97,7 +94,7 @@ export async function approveRequest(project: Project, id: string, planHash: str
   const recorded = await recordDecision(project, { requestId: id, planHash, decision: 'approve' }, token);
   if (!recorded.approval.approved || row.state !== 'planned') return { ...recorded, state: row.state };
   const { actor } = recorded.decision.statement;
-  const { state } = await advance(project, id, 'approve', { actor, at: await storeClock(project.home) });
+  const { state } = await act(project, id, 'approve', { actor });
   return { ...recorded, state };
 }
 
@@ -115,8 +112,8 @@ export async function foundHits(project: Project, id: string): Promise<FoundHits
   const dismissed = (await approvedBy(project, id, bound.hash)).dismissed;
   const found = bound.plan.stores.map(async ({ erasure: { store: name } }) => {
     const store = project.stores.get(name)!;
-    const scope = await readScanScope(store, await readCatalog(store), manifest ?? project.manifest);
-    return withoutDismissed(await scanResult(store, scope, bound.plan.run), dismissed).hits.map((it) => ({ store: name, ...it }));
+    const scan = await readScan(store, manifest ?? project.manifest, bound.plan.run);
+    return withoutDismissed(scan, dismissed).hits.map((it) => ({ store: name, ...it }));
   });
   return (await Promise.all(found)).flat();
 }
@@ -156,30 +153,6 @@ async function requested({ home }: Project, id: string): Promise<RequestRow> {
   const [row] = await readRequests(home, { id, limit: 1 });
   if (row === undefined) throw noSuchRequest(id);
   return row;
-}
-
-async function advance(
-  { home }: Project,
-  id: string,
-  verb: RequestVerb,
-  by: { readonly actor: string; readonly at: Date },
-): Promise<RequestRow> {
-  const row = await changeRequest(home, id, by, (found) => ({
-    verb,
-    row: { ...found, state: leadsTo(found, verb) },
-    code: null,
-    evidence: null,
-    note: null,
-    decision: null,
-  }));
-  if (row === null) throw noSuchRequest(id);
-  return row;
-}
-
-function leadsTo(row: RequestRow, verb: RequestVerb): RequestRow['state'] {
-  const found = move(row.kind, row.state, verb);
-  if ('refused' in found) throw new Refused(`${row.id}: ${found.refused}`);
-  return found.state;
 }
 
 async function forgetKeys({ stores }: Project, run: string): Promise<void> {

@@ -1,5 +1,5 @@
 import { sql, type Transaction } from 'kysely';
-import { StoreError } from '../errors.ts';
+import { isBusy } from '../errors.ts';
 import { inTransaction, type Store } from '../store.ts';
 
 /** Deleting links keeps recorders out for a moment; rather leave them for the next time than queue behind a long import. */
@@ -13,10 +13,6 @@ export async function pruneLinks(home: Store): Promise<{ readonly links: number;
     if (isBusy(error)) return { links: 0, linksDone: false };
     throw error;
   }
-}
-
-export function isBusy(error: unknown): boolean {
-  return error instanceof StoreError && error.kind === 'busy';
 }
 
 /**

@@ -1,10 +1,11 @@
 import { PROOFS_CLOSED, PROOFS_LANE, PROOFS_PRUNED, PROOFS_TABLE } from '../../domain/retention/proofs.ts';
+import { isBusy } from '../errors.ts';
 import type { Faults } from '../faults.ts';
 import type { Lease } from '../lease.ts';
 import { lastStep, restored, takeStep, type Step, type StepEffect, type StepRequest } from '../ledger.ts';
 import type { Store } from '../store.ts';
 import { forgetPseudonyms } from '../views/kept.ts';
-import { deleteLinks, isBusy, LINK_LOCK_MS } from './prune-links.ts';
+import { deleteLinks, LINK_LOCK_MS } from './prune-links.ts';
 import { nextPeople, pruneBatch } from './prune.ts';
 
 /** The ledger's own retention as part of a run: each batch is a step, in a lane beside those of the tables. */

@@ -1,14 +1,15 @@
-import { CLOSING, isHeld } from '../../domain/requests/outcome.ts';
 import { sql } from 'kysely';
+import { KEY_IDENTITY } from '../../domain/requests/graph.ts';
+import { CLOSING, isHeld } from '../../domain/requests/outcome.ts';
 import { translating } from '../errors.ts';
 import { ACTIVE } from '../holds.ts';
 import { noFaults, type Faults } from '../faults.ts';
 import { runRecords, takeStep, type StepRequest } from '../ledger.ts';
-import { releaseLease, renewLease, takeLease, LEASE_MS, type Lease } from '../lease.ts';
+import { releaseLease, takeLease, whileLeased, type Lease } from '../lease.ts';
 import type { Store } from '../store.ts';
 import { eraseChunk } from './erasure/chunk.ts';
 import { verifyChunk } from './erasure/count.ts';
-import { countKeys, KEY_IDENTITY } from './erasure/keys.ts';
+import { countKeys } from './erasure/keys.ts';
 import type { ErasureTarget } from './erasure/target.ts';
 
 /** All chunks of a run go through one lane of each store: one chain of evidence. */
@@ -18,8 +19,6 @@ const LOCK_TIMEOUT_MS = 10_000;
 const STATEMENT_TIMEOUT_MS = 600_000;
 /** Rows that come while it works are taken by another pass; an application that writes them faster must be told, not raced. */
 const MOST_PASSES = 5;
-/** The lease outlives a few renewals that fail. Milliseconds. */
-const RENEW_MS = LEASE_MS / 6;
 
 export interface Carried {
   /** Steps of the store's chain that are known to be committed. */
@@ -63,11 +62,8 @@ export async function carryOut(
   const faults = options.faults ?? noFaults;
   const [lease, ...furtherLeases] = leases;
   if (lease === undefined) return { seq: 0, remaining: 0 };
-  let failure: Error | null = null;
-  const renewals = setInterval(() => {
-    for (const one of leases) renewLease(store, one).catch((error: unknown) => (failure = error as Error));
-  }, RENEW_MS);
-  try {
+  // A lost lease is noticed by the next step.
+  return whileLeased(store, leases, async () => {
     const chunks = (await countKeys(store, runId)).chunks.filter((it) => it.class === run.class).map(({ chunk }) => chunk);
     const steps = (await runRecords(store.db, runId)).map(({ body }) => body).filter(({ lane }) => lane === LANE);
     const last = steps.at(-1);
@@ -86,7 +82,6 @@ export async function carryOut(
     });
     for (let pass = Math.floor(taken / chunks.length); ; pass++) {
       for (const chunk of chunks.slice(taken % chunks.length)) {
-        if (failure !== null) throw failure as Error;
         await eraseChunk(target, { runId, chunk, class: run.class }, step(), { step: faults });
         seq += 1;
         taken += 1;
@@ -98,9 +93,7 @@ export async function carryOut(
       await takeStep(store, { ...step(), runId, kind: CLOSING, pass, cutOff: null }, () => Promise.resolve(body), faults);
       return { seq: seq + 1, remaining: found.remaining };
     }
-  } finally {
-    clearInterval(renewals);
-  }
+  });
 
   async function verify(chunks: readonly number[]): Promise<{ remaining: number; counts: Record<string, number>; snapshot: string }> {
     const counts: Record<string, number> = {};

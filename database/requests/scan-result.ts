@@ -1,9 +1,17 @@
 import { sql } from 'kysely';
 import type { ScanHits, ScanResult } from '../../domain/requests/scan.ts';
 import type { ScanScope } from '../../domain/requests/scan-scope.ts';
+import type { Manifest } from '../../manifest/model.ts';
+import { readCatalog } from '../catalog.ts';
 import { translating } from '../errors.ts';
 import { inTransaction, type Store } from '../store.ts';
+import { readScanScope } from './scan.ts';
 import { notSearched } from './scan-terms.ts';
+
+/** What was found in a store until now, of all that there is to search in it. */
+export async function readScan(store: Store, manifest: Manifest, runId: string): Promise<ScanResult> {
+  return scanResult(store, await readScanScope(store, await readCatalog(store), manifest), runId);
+}
 
 /** What was found until now, in counts and names. */
 export async function scanResult(store: Store, scope: ScanScope, runId: string): Promise<ScanResult> {

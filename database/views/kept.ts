@@ -1,5 +1,6 @@
 import { sql, type Kysely, type RawBuilder } from 'kysely';
 import type { KeptKey, StoreViews } from '../../domain/views/model.ts';
+import { isBusy } from '../errors.ts';
 import { ident } from '../identifiers.ts';
 import { inTransaction, type Store } from '../store.ts';
 import type { ViewChange } from './changes.ts';
@@ -80,7 +81,7 @@ export async function forgetPseudonyms(store: Store): Promise<number | null> {
       return rows[0]?.n ?? 0;
     });
   } catch (error) {
-    if ((error as { kind?: unknown }).kind === 'busy') return null;
+    if (isBusy(error)) return null;
     throw error;
   }
 }

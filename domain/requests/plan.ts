@@ -41,10 +41,13 @@ export interface PlannedTable {
   readonly table: string;
   readonly erased: number;
   readonly masked: number;
+  /** Rows of it, whosoever they are, that lose a reference. */
   readonly detached: number;
+  /** Stay, since a purpose that goes on covers them and nothing in them is to be masked. */
   readonly kept: number;
-  /** Until when the last of them stays, ISO 8601; null when nobody can tell. */
+  /** Rows under the floor, and the end of the last of them, ISO 8601; null when nobody can tell. */
   readonly floor: { readonly rows: number; readonly until: string | null } | null;
+  /** By hold. */
   readonly held: Readonly<Record<string, number>>;
   readonly pinned: number;
   readonly shared: number;

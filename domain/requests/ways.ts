@@ -1,5 +1,5 @@
 import { canonicalJson } from '../canonical.ts';
-import type { Edge } from '../retention/graph.ts';
+import { turned, type Edge } from '../retention/graph.ts';
 import { directEnds, endsOf, homeOf, isOthersOwn, type ErasureGraph } from './graph.ts';
 import type { ErasureWay } from './model.ts';
 
@@ -82,18 +82,6 @@ function hopsFrom(graph: ErasureGraph, table: string, start: string | null): Hop
 /** Whether an erasure ever takes the shared row, and so what hangs on it. */
 function goesAlong(rule: ErasureGraph['shared'][number]['rule']): boolean {
   return rule.onErase === 'delete' || (rule.onErase === 'detach' && rule.lastOwner === 'delete');
-}
-
-function turned(edge: Edge): Edge {
-  return {
-    ...edge,
-    name: `shared ${edge.name}`,
-    from: edge.to,
-    columns: edge.toColumns,
-    to: edge.from,
-    toColumns: edge.columns,
-    foreignKey: null,
-  };
 }
 
 function waysFrom(

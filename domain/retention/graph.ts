@@ -84,6 +84,19 @@ function splitColumn(id: string): { store: string; table: string; column: string
   return { store, table: `${schema}.${table}`, column };
 }
 
+/** The edge from what people share back to who shares it: no constraint stands behind it. */
+export function turned(edge: Edge): Edge {
+  return {
+    ...edge,
+    name: `shared ${edge.name}`,
+    from: edge.to,
+    columns: edge.toColumns,
+    to: edge.from,
+    toColumns: edge.columns,
+    foreignKey: null,
+  };
+}
+
 /** A table whose rows go, with the edges that point at it and what each does to the rows behind it. */
 export interface DeletionNode {
   readonly table: string;

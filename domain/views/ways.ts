@@ -1,7 +1,7 @@
 import { inStore, storeOf } from '../../manifest/ids.ts';
 import type { Manifest } from '../../manifest/model.ts';
 import type { Catalog } from '../catalog.ts';
-import { referenceTarget, storeEdges, type Edge } from '../retention/graph.ts';
+import { referenceTarget, storeEdges, turned } from '../retention/graph.ts';
 import type { Step } from './model.ts';
 
 // Longer ways exist only in schemas where a reference declared in the manifest says more; the limits keep the statement plannable.
@@ -31,18 +31,6 @@ export function hops(catalog: Catalog, manifest: Manifest): Step[] {
     .flatMap((it) => edges.filter((edge) => edge.from === inStore(it.owners) && edge.to === inStore(it.table)))
     .map((edge): Step => ({ ...turned(edge), many: true }));
   return [...edges.map((edge) => ({ ...edge, many: false })), ...shared];
-}
-
-function turned(edge: Edge): Edge {
-  return {
-    ...edge,
-    name: `shared ${edge.name}`,
-    from: edge.to,
-    columns: edge.toColumns,
-    to: edge.from,
-    toColumns: edge.columns,
-    foreignKey: null,
-  };
 }
 
 /**

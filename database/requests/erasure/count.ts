@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import type { PlannedTable } from '../../../domain/requests/plan.ts';
 import { endOfKeep } from '../../../domain/time.ts';
 import { activeHolds } from '../../holds.ts';
 import { ident, tableRef } from '../../identifiers.ts';
@@ -17,29 +18,12 @@ export interface ErasureCount {
   /** Of these, held as a whole. */
   readonly heldPeople: number;
   readonly counts: Readonly<Record<string, number>>;
-  readonly tables: readonly TableCount[];
+  readonly tables: readonly PlannedTable[];
   /** Which way led to how many rows that no shorter way had reached. */
   readonly reached: readonly Reached[];
   readonly missingIndexes: readonly MissingIndex[];
   /** A rough guess from the counts. */
   readonly seconds: number;
-}
-
-export interface TableCount {
-  /** `schema.table` */
-  readonly table: string;
-  readonly erased: number;
-  readonly masked: number;
-  /** Rows of it, whosoever they are, that lose a reference. */
-  readonly detached: number;
-  /** Stay, since a purpose that goes on covers them and nothing in them is to be masked. */
-  readonly kept: number;
-  /** Rows under the floor, and the end of the last of them; null when nobody can tell. */
-  readonly floor: { readonly rows: number; readonly until: string | null } | null;
-  /** By hold. */
-  readonly held: Readonly<Record<string, number>>;
-  readonly pinned: number;
-  readonly shared: number;
 }
 
 /** Whether anything is left of what an erasure was to do. */
@@ -102,7 +86,7 @@ async function looking<T>(store: Store, look: (trx: Look['trx']) => Promise<T>):
   });
 }
 
-async function tableCount(look: Look, index: number, counts: readonly RowCount[]): Promise<TableCount | null> {
+async function tableCount(look: Look, index: number, counts: readonly RowCount[]): Promise<PlannedTable | null> {
   const { name } = look.target.tables[index]!;
   const own = counts.filter((row) => row.tbl === index);
   if (own.length === 0) return null;

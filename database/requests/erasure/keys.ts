@@ -15,9 +15,6 @@ export interface RunKey {
   readonly parts: readonly string[];
 }
 
-/** The identity that the subject's own key is. */
-export const KEY_IDENTITY = 'key';
-
 /** People of a run that one statement or step is about. */
 export interface People {
   readonly runId: string;
