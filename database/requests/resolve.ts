@@ -1,0 +1,150 @@
+import { sql, type RawBuilder } from 'kysely';
+import type { Catalog, CatalogColumn } from '../../domain/catalog.ts';
+import { PHONE_TAIL, phoneTail } from '../../domain/requests/phones.ts';
+import {
+  comparisonOf,
+  identityNames,
+  Resolution,
+  type KnownRow,
+  type Question,
+  type ResolvedPerson,
+  type Seed,
+} from '../../domain/requests/resolve.ts';
+import { inStore, storeOf } from '../../manifest/ids.ts';
+import type { Manifest, Subject } from '../../manifest/model.ts';
+import { readCatalog } from '../catalog.ts';
+import { StoreError } from '../errors.ts';
+import { ident, tableRef } from '../identifiers.ts';
+import { keyText } from '../permission/identities.ts';
+import { keyMatch } from '../permission/keys.ts';
+import { inTransaction, type Store } from '../store.ts';
+
+/** A table of millions without an index on the identity is read whole, once for all people. Milliseconds. */
+const STATEMENT_TIMEOUT_MS = 120_000;
+/** Some megabytes of parameters. */
+const BATCH = 10_000;
+/** Each round has brought somebody a key, of each kind one unless a person decided otherwise: more would mean that decisions chain strangers. */
+const MOST_ROUNDS = 32;
+
+/**
+ * Who people are in all stores, in the order of the seeds: keys and identities, found over as many rounds as bring something new. Each round is
+ * one query for each subject, and one for each identity of it, however many people there are. Reads the subjects' own tables only.
+ * `catalogs`: of stores that were read already. Throws a `StoreError`.
+ */
+export async function resolvePeople(
+  stores: ReadonlyMap<string, Store>,
+  manifest: Manifest,
+  seeds: readonly Seed[],
+  catalogs: ReadonlyMap<string, Catalog> = new Map(),
+): Promise<readonly ResolvedPerson[]> {
+  const resolution = new Resolution(manifest, seeds);
+  const read = new Map(catalogs);
+  const placeOf = async (name: string): Promise<Place | null> => {
+    const subject = manifest.subjects[name]!;
+    const store = stores.get(storeOf(subject.table));
+    if (store === undefined) return null;
+    const catalog = read.get(store.name) ?? (await readCatalog(store));
+    read.set(store.name, catalog);
+    const columns = new Map(catalog.tables[inStore(subject.table)]?.columns.map((it) => [it.name, it]));
+    return subject.key.every((it) => columns.has(it)) ? { store, subject, columns } : null;
+  };
+  for (let round = 0; round < MOST_ROUNDS; round++) {
+    for (const [subject, keys] of resolution.unread()) {
+      const place = await placeOf(subject);
+      resolution.learn(subject, keys, place === null ? [] : await rowsOf(place, keys, identityNames(manifest, subject)));
+    }
+    const questions = resolution.questions();
+    for (const question of questions) {
+      const place = await placeOf(question.subject);
+      resolution.answer(question, place === null ? [] : await whoHas(place, question));
+    }
+    resolution.settle();
+    if (resolution.unread().size === 0 && resolution.questions().length === 0) return resolution.result();
+  }
+  const sentence = 'identities lead from person to person without an end: look at what was accepted';
+  throw new StoreError({ store: [...stores.keys()].join(', '), code: 'PB004', kind: 'schema', retryable: false, sentence });
+}
+
+interface Place {
+  readonly store: Store;
+  readonly subject: Subject;
+  readonly columns: ReadonlyMap<string, CatalogColumn>;
+}
+
+async function rowsOf({ store, subject, columns }: Place, keys: readonly string[], names: readonly string[]): Promise<KnownRow[]> {
+  const match = keyMatch(subject.key.map((name) => columns.get(name)!));
+  const values = names.map((name) =>
+    columns.has(subject.identities[name]!) ? sql`${ident('s', subject.identities[name]!)}::text` : sql`null::text`,
+  );
+  const all = values.length === 0 ? sql`array[]::text[]` : sql`array[${sql.join(values)}]`;
+  return inBatches(
+    store,
+    keys,
+    (some) =>
+      sql<KnownRow>`
+      select k.key, ${all} as values from unnest(${some}::text[]) k (key)${match.parts}
+      join ${tableRef(inStore(subject.table))} s on ${match.condition} order by k.key`,
+  );
+}
+
+async function whoHas({ store, subject, columns }: Place, { identity, forms }: Question): Promise<{ key: string; value: string }[]> {
+  const column = columns.get(subject.identities[identity]!);
+  if (column === undefined) return [];
+  const value = ident('s', column.name);
+  const table = tableRef(inStore(subject.table));
+  const found = sql`${keyText(subject.key)} as key, ${value}::text as value`;
+  switch (comparisonOf(identity)) {
+    case 'address': {
+      const by = await folding(store, inStore(subject.table), column.name);
+      return inBatches(store, forms, (some) => sql`select ${found} from ${table} s where ${by} = any (${some}::text[]) order by 1, 2`);
+    }
+    case 'phone': {
+      const tails = [...new Set(forms.map(phoneTail))];
+      const tail = sql`right(regexp_replace(${value}::text, '\\D', '', 'g'), ${sql.lit(PHONE_TAIL)})`;
+      return inBatches(store, tails, (some) => sql`select ${found} from ${table} s where ${tail} = any (${some}::text[]) order by 1, 2`);
+    }
+    default: {
+      const match = keyMatch([column]);
+      return inBatches(
+        store,
+        forms,
+        (some) => sql`select ${found} from unnest(${some}::text[]) k (key) join ${table} s on ${match.condition} order by 1, 2`,
+      );
+    }
+  }
+}
+
+/** How an address is compared, so that an index serves where there is one: on what our own references want, or on `lower(column)`. */
+async function folding(store: Store, table: string, column: string): Promise<RawBuilder<unknown>> {
+  const [schema = '', name = ''] = table.split('.');
+  const rows = await inBatches<{ definition: string }>(
+    store,
+    [`${schema}.${name}`],
+    () =>
+      sql`
+      select pg_get_indexdef(i.indexrelid, 1, true) as definition from pg_catalog.pg_index i
+      where i.indrelid = to_regclass(format('%I.%I', ${schema}::text, ${name}::text)) and i.indisvalid and i.indpred is null`,
+  );
+  const indexed = rows.filter(({ definition }) => definition.includes(column)).map(({ definition }) => definition.toLowerCase());
+  const trimmed = indexed.some((it) => /^lower\((btrim|trim\(both from)/.test(it));
+  const value = ident('s', column);
+  // An address that was stored with blanks around it is then not found; whoever made that index looks people up in the same way.
+  if (!trimmed && indexed.some((it) => it.startsWith('lower('))) return sql`lower(${value}::text)`;
+  return sql`lower(btrim(${value}::text))`;
+}
+
+async function inBatches<T>(
+  store: Store,
+  values: readonly string[],
+  query: (some: readonly string[]) => RawBuilder<unknown>,
+): Promise<T[]> {
+  const all: T[] = [];
+  for (let from = 0; from < values.length; from += BATCH) {
+    const some = values.slice(from, from + BATCH);
+    const { rows } = await inTransaction(store, { readOnly: true, statementTimeoutMs: STATEMENT_TIMEOUT_MS }, (trx) =>
+      (query(some) as RawBuilder<T>).execute(trx),
+    );
+    all.push(...rows);
+  }
+  return all;
+}
