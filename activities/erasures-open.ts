@@ -3,14 +3,14 @@ import { clockOf } from '../database/clock.ts';
 import { incarnation } from '../database/incarnation.ts';
 import { currentPlan, type BoundPlan } from '../database/requests/plans.ts';
 import { readApproval } from '../database/requests/decisions.ts';
-import { planRequest } from '../database/requests/planner.ts';
+import { planRequests } from '../database/requests/planner.ts';
 import type { RequestRow } from '../database/requests/model.ts';
 import { readRequests } from '../database/requests/read.ts';
 import { changeRequest } from '../database/requests/verbs.ts';
 import { bindRunPlan, currentManifest, openRun, readManifest, setRunState } from '../database/runs.ts';
 import type { Store } from '../database/store.ts';
 import { SERVICE } from '../domain/requests/actor.ts';
-import { planDrifted, type ErasurePlan } from '../domain/requests/plan.ts';
+import { planDrifted, planStores, type ErasurePlan, type StorePlan } from '../domain/requests/plan.ts';
 import { approvalPolicy } from '../domain/requests/policy.ts';
 import { move, type RequestVerb } from '../domain/requests/state.ts';
 import type { Manifest } from '../manifest/model.ts';
@@ -31,7 +31,8 @@ export interface ErasureContext {
   readonly plan: ErasurePlan;
   readonly hash: string;
   readonly manifest: Manifest;
-  readonly store: (index: number) => Store;
+  /** Of the plan's stores: each with the classes of people that it has something of. */
+  readonly at: (index: number) => { readonly store: Store; readonly classes: readonly StorePlan[] };
 }
 
 const NOTHING = { runId: '', stores: 0 };
@@ -45,17 +46,20 @@ export async function openErasureRun(dependencies: ActivityDependencies, request
   const bound = await currentPlan(home.db, requestId);
   if (bound === null || (row.state !== 'approved' && row.state !== 'running')) return { state: 'waiting', ...NOTHING };
   const { plan } = bound;
-  const opened: OpenedErasure = { state: 'running', runId: plan.run, stores: plan.stores.length };
+  const opened: OpenedErasure = { state: 'running', runId: plan.run, stores: planStores(plan).length };
   if (row.state === 'running') return opened;
   return (await approved(dependencies, bound)) ? begin(dependencies, row, bound, opened) : { state: 'waiting', ...NOTHING };
 }
 
-/** By people who may still decide, of this very plan. */
+/**
+ * By people who may still decide, of this very plan. As the plan's manifest says, here as in the certificate and when the decision was made:
+ * whom it took to approve a plan was shown with it, and a later manifest does not take back what was rightly approved.
+ */
 async function approved({ home, signingKey }: ActivityDependencies, { plan, hash }: BoundPlan): Promise<boolean> {
-  const version = await currentManifest(home.db);
-  if (version === null) return false;
+  const manifest = await readManifest(home.db, plan.manifest);
+  if (manifest === null) return false;
   const about = { request: plan.request, plan: hash };
-  return (await readApproval(home, about, approvalPolicy(version.manifest), createPublicKey(signingKey()))).approved;
+  return (await readApproval(home, about, approvalPolicy(manifest), createPublicKey(signingKey()))).approved;
 }
 
 async function begin(
@@ -73,12 +77,12 @@ async function begin(
   const stores = new Map(Object.keys(manifest.stores).map((name) => [name, dependencies.store(manifest, name)]));
   for (const store of stores.values()) await refuseRestored(store, store === home);
   const asOf = await clockOf(home);
-  const now = await planRequest({ home, stores, manifest, manifestHash, row, run: plan.run, asOf });
+  const { plan: now } = await planRequests({ home, stores, manifest, manifestHash, id: row.id, rows: [row], run: plan.run, asOf });
   if (now === null || planDrifted(plan, now)) {
     await step(home, row.id, 'revise', 'plan_drifted');
     return { state: 'drifted', ...NOTHING };
   }
-  const lives = await Promise.all(plan.stores.map(async ({ erasure: { store } }) => [store, await incarnation(stores.get(store)!.db)]));
+  const lives = await Promise.all(planStores(plan).map(async (name) => [name, await incarnation(stores.get(name)!.db)]));
   await openRun(home.db, {
     runId: plan.run,
     job: 'requests',
@@ -112,6 +116,10 @@ export async function erasureContext(dependencies: ActivityDependencies, request
   const manifest = bound === null ? null : await readManifest(home.db, bound.plan.manifest);
   if (bound === null || manifest === null) throw refusal('restored', `The home store has lost the plan of ${requestId}`);
   const { plan, hash } = bound;
-  const store = (index: number): Store => dependencies.store(manifest, plan.stores[index]?.erasure.store ?? '');
-  return { plan, hash, manifest, store };
+  const stores = planStores(plan);
+  const at: ErasureContext['at'] = (index) => {
+    const name = stores[index] ?? '';
+    return { store: dependencies.store(manifest, name), classes: plan.stores.filter(({ erasure }) => erasure.store === name) };
+  };
+  return { plan, hash, manifest, at };
 }

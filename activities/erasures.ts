@@ -5,23 +5,28 @@ import { sql } from 'kysely';
 import { readCatalog } from '../database/catalog.ts';
 import { issueCertificate } from '../database/certificates.ts';
 import { runRecords } from '../database/ledger.ts';
-import { anyHeld, carryOut, releaseTables, takeTables } from '../database/requests/carry.ts';
+import { carryOut, closedHeld, releaseTables, takeTables, type ClassTarget } from '../database/requests/carry.ts';
 import { readApproval } from '../database/requests/decisions.ts';
 import { removeKeys } from '../database/requests/erasure/keys.ts';
 import { leadsTo } from '../database/requests/erasure/reach.ts';
 import { openErasure } from '../database/requests/erasure/target.ts';
+import { removePeople } from '../database/requests/run-people.ts';
+import type { ExpectedRows } from '../database/requests/scan-query.ts';
 import { readScanScope, scan } from '../database/requests/scan.ts';
 import { readScan, removeScan, scanResult } from '../database/requests/scan-result.ts';
 import { addEvent } from '../database/requests/verbs.ts';
 import { any } from '../database/retention/protection.ts';
 import { readRun, setRunState } from '../database/runs.ts';
+import type { Catalog } from '../domain/catalog.ts';
 import { chainHeads } from '../domain/evidence/chain.ts';
 import { SERVICE } from '../domain/requests/actor.ts';
 import { expectedColumns } from '../domain/requests/expected.ts';
 import { heldStores, erasureOutcome, erasureOutcomes, erasureStatements } from '../domain/requests/outcome.ts';
+import { planStores, type ErasurePlan, type StorePlan } from '../domain/requests/plan.ts';
 import { approvalPolicy } from '../domain/requests/policy.ts';
 import type { ErasureWay } from '../domain/requests/model.ts';
 import { withoutDismissed } from '../domain/requests/scan.ts';
+import type { Manifest } from '../manifest/model.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { guarded, refusal } from './failures.ts';
 import { erasureContext, openErasureRun, step, type OpenedErasure } from './erasures-open.ts';
@@ -45,9 +50,6 @@ export type ErasureActivities = ReturnType<typeof erasureActivities>;
 /** Why a request waits, as its events say it. */
 const WAITS = { held: 'held', hits: 'scan_hits', incomplete: 'rows_left' } as const;
 
-/** One request is one person, so far. */
-const ONLY = 0;
-
 /** What carries out an approved request. Numbers, counts and names go in and out; who it is about stays in the stores. */
 export function erasureActivities(dependencies: ActivityDependencies) {
   const { home, faults } = dependencies;
@@ -59,45 +61,38 @@ export function erasureActivities(dependencies: ActivityDependencies) {
   const eraseStore = (request: StoreRequest): Promise<{ readonly seq: number; readonly remaining: number }> =>
     guarded(async () => {
       const context = await erasureContext(dependencies, request.requestId);
-      const store = context.store(request.index);
       const { plan, manifest } = context;
-      const target = await openErasure(store, manifest, plan.stores[request.index]!.erasure);
+      const { store, classes } = context.at(request.index);
+      const targets: ClassTarget[] = [];
+      for (const { class: of, erasure } of classes) targets.push({ class: of, target: await openErasure(store, manifest, erasure) });
       const run = await readRun(home.db, plan.run);
-      const life = run?.incarnations[store.name];
-      if (life === undefined) throw refusal('restored', `The home store has lost the run of ${request.requestId}`);
-      const leases = await takeTables(target, plan.run);
+      const incarnation = run?.incarnations[store.name];
+      if (incarnation === undefined) throw refusal('restored', `The home store has lost the run of ${request.requestId}`);
+      const leases = await takeTables(store, targets, plan.run);
       if (leases === null)
         throw ApplicationFailure.create({ type: 'leased', message: 'Another run works on one of the tables; waiting for it to end' });
-      const work = { runId: plan.run, class: ONLY, incarnation: life, leases };
-      const carried = await carryOut(target, work, { beat: () => Context.current().heartbeat(), faults });
-      await releaseTables(store, leases);
-      return carried;
+      const beat = (done: number, of: number): void => Context.current().heartbeat({ done, of });
+      try {
+        return await carryOut(store, targets, { runId: plan.run, incarnation, leases }, { beat, faults });
+      } finally {
+        // The next attempt, or another run, need not wait until they expire.
+        await releaseTables(store, leases);
+      }
     });
 
-  /** Searches one store for what is left of the person. */
+  /** Searches one store for what is left of the people, all of them at once. */
   const scanStore = (request: StoreRequest): Promise<{ readonly hits: number }> =>
     guarded(async () => {
       const context = await erasureContext(dependencies, request.requestId);
-      const store = context.store(request.index);
+      const { plan, manifest } = context;
+      const { store, classes } = context.at(request.index);
+      if (await closedHeld(store, plan.run)) return { hits: 0 };
       const catalog = await readCatalog(store);
-      const scope = await readScanScope(store, catalog, context.manifest);
-      const { erasure } = context.plan.stores[request.index]!;
-      const who = { runId: context.plan.run, chunk: null, class: ONLY, subject: erasure.subject, without: [] };
-      // What is still theirs after the closing statement is kept, held or pinned; what they share with others stays, too.
-      const alone = () => sql<boolean>`true`;
-      const theirs = (table: string, ways: readonly ErasureWay[]) => any(ways.map((way) => leadsTo(way, table, catalog, who, alone)));
-      const all = Object.keys(catalog.tables).map((table) => ({ table, columns: null, condition: null }));
-      const expected = (await anyHeld(store, context.plan.run))
-        ? all
-        : [
-            ...expectedColumns(context.plan.scope, catalog, context.manifest).map((it) => ({ ...it, condition: null })),
-            ...erasure.tables
-              .filter(({ ways }) => ways.length > 0)
-              .map(({ table, ways }) => ({ table, columns: null, condition: theirs(table, ways) })),
-          ];
-      for await (const { rangesDone } of scan(store, scope, context.plan.run, { names: true, expected }))
+      const scope = await readScanScope(store, catalog, manifest);
+      const expected = classes.flatMap((it) => expectedOf(it, plan, catalog, manifest));
+      for await (const { rangesDone } of scan(store, scope, plan.run, { names: plan.people === 1, expected }))
         Context.current().heartbeat(rangesDone);
-      return { hits: (await scanResult(store, scope, context.plan.run)).hits.reduce((sum, { rows }) => sum + rows, 0) };
+      return { hits: (await scanResult(store, scope, plan.run)).hits.reduce((sum, { rows }) => sum + rows, 0) };
     });
 
   /**
@@ -112,9 +107,10 @@ export function erasureActivities(dependencies: ActivityDependencies) {
       if (run === null) throw refusal('restored', `The home store has lost the run of ${requestId}`);
       const key = dependencies.signingKey();
       const approval = await readApproval(home, { request: requestId, plan: hash }, approvalPolicy(manifest), createPublicKey(key));
-      const found = await Promise.all(plan.stores.map((_, index) => readScan(context.store(index), manifest, plan.run)));
+      const stores = planStores(plan).map((_, index) => context.at(index).store);
+      const found = await Promise.all(stores.map((store) => readScan(store, manifest, plan.run)));
       const scans = found.map((it) => withoutDismissed(it, approval.dismissed));
-      const records = (await Promise.all(plan.stores.map((_, index) => runRecords(context.store(index).db, plan.run)))).flat();
+      const records = (await Promise.all(stores.map((store) => runRecords(store.db, plan.run)))).flat();
       const tables = erasureOutcomes(plan, records);
       const outcome = erasureOutcome(plan, records, tables, scans);
       if (outcome === 'incomplete') {
@@ -145,15 +141,28 @@ export function erasureActivities(dependencies: ActivityDependencies) {
         heads: chainHeads(records),
       };
       const { certificate } = await issueCertificate(home, content, records, key);
-      for (const index of plan.stores.keys()) {
-        const store = context.store(index);
+      for (const store of new Set([...stores, home])) {
         await removeScan(store, plan.run);
         await removeKeys(store, plan.run);
       }
+      await removePeople(home, plan.run);
       await setRunState(home.db, plan.run, 'complete');
       await step(home, requestId, 'finish', outcome.replaceAll(' ', '_'));
       return { state: 'closed', serial: certificate.serial, outcome: certificate.outcome };
     });
 
   return { openErasure: openErasureOf, eraseStore, scanStore, finishErasure };
+}
+
+/** Where people of a class may still be found: what is theirs after the closing statement is kept, held, pinned, or shared with others. */
+function expectedOf({ class: of, erasure }: StorePlan, plan: ErasurePlan, catalog: Catalog, manifest: Manifest): ExpectedRows[] {
+  const who = { runId: plan.run, chunk: null, class: of, subject: erasure.subject, without: [] };
+  const alone = () => sql<boolean>`true`;
+  const theirs = (table: string, ways: readonly ErasureWay[]) => any(ways.map((way) => leadsTo(way, table, catalog, who, alone)));
+  return [
+    ...expectedColumns(plan.classes[of]!.scope, catalog, manifest).map((it) => ({ ...it, class: of, condition: null })),
+    ...erasure.tables
+      .filter(({ ways }) => ways.length > 0)
+      .map(({ table, ways }) => ({ table, columns: null, class: of, condition: theirs(table, ways) })),
+  ];
 }

@@ -1,4 +1,4 @@
-import { changedRows, type BoundPlan, type PlannedTable, type StorePlan } from '../client/requests/plan.ts';
+import { changedRows, planStores, type BoundPlan, type PlannedTable, type StorePlan } from '../client/requests/plan.ts';
 import { titles } from '../client/tables.ts';
 import { showDay, showTime } from '../client/times.ts';
 import type { Context } from './context.ts';
@@ -16,17 +16,20 @@ export const SHOWN_HASH = 12;
 /** The plan as a table, in the order of execution, with what frames it. Names nobody. */
 export function requestPlanText({ plan, hash }: BoundPlan, { colours, width }: RequestPlanTextOptions): string {
   const mode = plan.mode === 'observe' ? colours.cyan('OBSERVE, nothing changes') : colours.yellow('ENFORCE');
-  const head = `Plan ${colours.bold(hash.slice(0, SHOWN_HASH))} for ${plan.request} · ${plan.kind} · as of ${showTime(new Date(plan.asOf), plan.timezone)} · ${mode}`;
+  const head = `Plan ${colours.bold(hash.slice(0, SHOWN_HASH))} for ${plan.request} · ${askedText(plan)} · as of ${showTime(new Date(plan.asOf), plan.timezone)} · ${mode}`;
+  const several = plan.classes.length > 1;
   const lines = plan.stores.flatMap((store) => store.tables.map((table) => ({ store, table })));
   if (lines.length === 0) return `${head}\nNothing is held that this request is about.`;
   const named = titles(lines.map(idOf));
   const columns = [
     { title: 'table' },
+    ...(several ? [{ title: 'class' }] : []),
     ...['erase', 'mask', 'detach'].map((title) => ({ title, align: 'right' }) as const),
     { title: 'kept, and why' },
   ];
   const rows = lines.map((line) => [
     named.get(idOf(line)) ?? idOf(line),
+    ...(several ? [String(line.store.class + 1)] : []),
     number(line.table.erased),
     number(line.table.masked),
     number(line.table.detached),
@@ -34,15 +37,44 @@ export function requestPlanText({ plan, hash }: BoundPlan, { colours, width }: R
   ]);
   const about = seconds(plan.stores.reduce((sum, store) => sum + store.seconds, 0));
   const foot = [
+    ...(several ? plan.classes.map((it, index) => `class ${index + 1}: ${peopleText(it.people)}${keepsText(it)}`) : []),
     `${count(changedRows(plan))} rows change · about ${about}`,
-    ...plan.stores.flatMap(({ heldPeople, erasure }) =>
-      heldPeople > 0 ? [`${erasure.store}: the person is under a legal hold, nothing changes`] : [],
-    ),
-    ...plan.stores.flatMap(({ missingIndexes, erasure }) =>
-      missingIndexes.map((sql) => `${erasure.store}: a table is read whole; this would mend it: ${sql}`),
+    ...planStores(plan).flatMap((name) => {
+      const held = plan.stores.reduce((sum, { erasure, heldPeople }) => sum + (erasure.store === name ? heldPeople : 0), 0);
+      return held > 0 ? [`${name}: ${heldText(held, plan.people)}`] : [];
+    }),
+    ...new Set(
+      plan.stores.flatMap(({ missingIndexes, erasure }) =>
+        missingIndexes.map((sql) => `${erasure.store}: a table is read whole; this would mend it: ${sql}`),
+      ),
     ),
   ];
   return [head, textTable(columns, rows, width), ...foot].join('\n');
+}
+
+/** `erasure`; of several: `998 people: 700 withdrawal, 298 erasure` */
+function askedText({ asks, people }: BoundPlan['plan']): string {
+  const kinds = [...Map.groupBy(asks, ({ kind }) => kind)].map(([kind, some]) => ({
+    kind,
+    people: some.reduce((sum, it) => sum + it.people, 0),
+  }));
+  if (people === 1) return kinds[0]?.kind ?? '';
+  return `${peopleText(people)}: ${kinds.map((it) => `${count(it.people)} ${it.kind}`).join(', ')}`;
+}
+
+function peopleText(people: number): string {
+  return people === 1 ? '1 person' : `${count(people)} people`;
+}
+
+function keepsText({ scope: { remaining } }: BoundPlan['plan']['classes'][number]): string {
+  return remaining.length === 0
+    ? ', nothing goes on'
+    : `, ${remaining.map(({ purpose }) => purpose).join(', ')} ${remaining.length === 1 ? 'goes' : 'go'} on`;
+}
+
+function heldText(held: number, people: number): string {
+  if (people === 1) return 'the person is under a legal hold, nothing changes';
+  return `${peopleText(held)} under a legal hold: nothing of theirs changes, and the certificate waits for the holds’ release`;
 }
 
 function idOf({ store, table }: { readonly store: StorePlan; readonly table: PlannedTable }): string {

@@ -14,6 +14,9 @@ import * as store0010 from './migrations/0010-run-key.ts';
 import * as home0011 from './migrations/0011-requests.ts';
 import * as home0012 from './migrations/0012-vault.ts';
 import * as store0013 from './migrations/0013-scan.ts';
+import * as home0014 from './migrations/0014-batch.ts';
+import * as store0016 from './migrations/0016-tombstones.ts';
+import * as home0016 from './migrations/0016-tombstones-home.ts';
 
 const STORE_MIGRATIONS = {
   '0001-store': store0001,
@@ -22,6 +25,7 @@ const STORE_MIGRATIONS = {
   '0008-replica': store0008,
   '0010-run-key': store0010,
   '0013-scan': store0013,
+  '0016-tombstones': store0016,
 };
 const HOME_MIGRATIONS = {
   '0001-store': store0001,
@@ -37,6 +41,9 @@ const HOME_MIGRATIONS = {
   '0011-requests': home0011,
   '0012-vault': home0012,
   '0013-scan': store0013,
+  '0014-batch': home0014,
+  '0016-tombstones': store0016,
+  '0016-tombstones-home': home0016,
 };
 
 type Migrations = Readonly<Record<string, { statements: readonly string[]; up(db: Kysely<unknown>): Promise<void> }>>;

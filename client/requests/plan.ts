@@ -4,15 +4,16 @@ import { readCertificate } from '../../database/certificates.ts';
 import { addEvents } from '../../database/requests/events.ts';
 import type { RequestRow } from '../../database/requests/model.ts';
 import { removeKeys } from '../../database/requests/erasure/keys.ts';
-import { planRequest as planOf } from '../../database/requests/planner.ts';
+import { planRequests } from '../../database/requests/planner.ts';
 import { currentPlan, saveErasurePlan, type BoundPlan } from '../../database/requests/plans.ts';
 import { readRequests } from '../../database/requests/read.ts';
+import { removePeople } from '../../database/requests/run-people.ts';
 import { readScan } from '../../database/requests/scan-result.ts';
 import { tellWorkers } from '../../database/requests/verbs.ts';
 import { currentManifest, readManifest } from '../../database/runs.ts';
 import { inTransaction } from '../../database/store.ts';
 import type { CertificateFile } from '../../domain/evidence/certificate.ts';
-import { planProblems } from '../../domain/requests/plan.ts';
+import { planProblems, planStores } from '../../domain/requests/plan.ts';
 import { withoutDismissed, type ScanHits } from '../../domain/requests/scan.ts';
 import { approvedBy, recordDecision, type RecordedDecision } from '../decisions.ts';
 import { requireHome } from '../migrate.ts';
@@ -22,7 +23,7 @@ import { act, leadsTo, noSuchRequest, type By } from './change.ts';
 
 export type { BoundPlan } from '../../database/requests/plans.ts';
 export type { ErasurePlan, PlannedTable, StorePlan } from '../../domain/requests/plan.ts';
-export { changedRows } from '../../domain/requests/plan.ts';
+export { changedRows, planStores } from '../../domain/requests/plan.ts';
 
 /** Kinds that erase something. Of access, portability and rectification nothing is planned. */
 const PLANNED = ['withdrawal', 'objection', 'erasure'];
@@ -52,7 +53,17 @@ export async function planRequest(
   const asOf = now ?? (await storeClock(home));
   const before = await currentPlan(home.db, id);
   try {
-    const plan = await planOf({ home, stores, manifest, manifestHash, row, run, asOf, ...(progress && { progress }) });
+    const { plan } = await planRequests({
+      home,
+      stores,
+      manifest,
+      manifestHash,
+      id,
+      rows: [row],
+      run,
+      asOf,
+      ...(progress && { progress }),
+    });
     if (plan === null)
       throw new Refused(
         `${id}: nobody of the subjects that the manifest declares is known behind it: a person must find out who it is about`,
@@ -110,7 +121,7 @@ export async function foundHits(project: Project, id: string): Promise<FoundHits
   if (bound === null) return [];
   const manifest = await readManifest(project.home.db, bound.plan.manifest);
   const dismissed = (await approvedBy(project, id, bound.hash)).dismissed;
-  const found = bound.plan.stores.map(async ({ erasure: { store: name } }) => {
+  const found = planStores(bound.plan).map(async (name) => {
     const store = project.stores.get(name)!;
     const scan = await readScan(store, manifest ?? project.manifest, bound.plan.run);
     return withoutDismissed(scan, dismissed).hits.map((it) => ({ store: name, ...it }));
@@ -155,6 +166,7 @@ async function requested({ home }: Project, id: string): Promise<RequestRow> {
   return row;
 }
 
-async function forgetKeys({ stores }: Project, run: string): Promise<void> {
+async function forgetKeys({ home, stores }: Project, run: string): Promise<void> {
   for (const store of stores.values()) await removeKeys(store, run);
+  await removePeople(home, run);
 }

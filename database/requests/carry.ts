@@ -1,15 +1,11 @@
-import { sql } from 'kysely';
-import { KEY_IDENTITY } from '../../domain/requests/graph.ts';
 import { CLOSING, isHeld } from '../../domain/requests/outcome.ts';
-import { translating } from '../errors.ts';
-import { ACTIVE } from '../holds.ts';
 import { noFaults, type Faults } from '../faults.ts';
 import { runRecords, takeStep, type StepRequest } from '../ledger.ts';
 import { releaseLease, takeLease, whileLeased, type Lease } from '../lease.ts';
 import type { Store } from '../store.ts';
 import { eraseChunk } from './erasure/chunk.ts';
 import { verifyChunk } from './erasure/count.ts';
-import { countKeys } from './erasure/keys.ts';
+import { countKeys, type People } from './erasure/keys.ts';
 import type { ErasureTarget } from './erasure/target.ts';
 
 /** All chunks of a run go through one lane of each store: one chain of evidence. */
@@ -27,16 +23,22 @@ export interface Carried {
   readonly remaining: number;
 }
 
+/** How the rows of one class of a run's people go in a store. */
+export interface ClassTarget {
+  readonly class: number;
+  readonly target: ErasureTarget;
+}
+
 /**
  * Takes every table that the erasure changes for the run, all or none. Returns null, without waiting, while another run has one. In the tables' order by
  * name, so that two runs cannot each hold what the other waits for.
  */
-export async function takeTables(target: ErasureTarget, runId: string): Promise<Lease[] | null> {
+export async function takeTables(store: Store, targets: readonly ClassTarget[], runId: string): Promise<Lease[] | null> {
   const taken: Lease[] = [];
-  for (const table of target.tables.map(({ name }) => name).sort()) {
-    const lease = await takeLease(target.store, table, runId);
+  for (const table of [...new Set(targets.flatMap(({ target }) => target.tables.map(({ name }) => name)))].sort()) {
+    const lease = await takeLease(store, table, runId);
     if (lease === null) {
-      await releaseTables(target.store, taken);
+      await releaseTables(store, taken);
       return null;
     }
     taken.push(lease);
@@ -48,23 +50,36 @@ export async function releaseTables(store: Store, leases: readonly Lease[]): Pro
   for (const lease of leases) await releaseLease(store, lease);
 }
 
+export interface CarryingRun {
+  readonly runId: string;
+  readonly incarnation: string;
+  readonly leases: readonly Lease[];
+}
+
+export interface CarryOptions {
+  /** Called after each transaction with how many chunks were taken, and of how many. */
+  readonly beat: (done: number, of: number) => void;
+  readonly faults?: Faults;
+}
+
 /**
- * Carries out an erasure in one store: each chunk of people is a step of the ledger, then every planned row is read again, and what is
- * found is taken by another pass. The last step is the closing statement. Repeating it goes on behind the last step that was committed.
+ * Carries out an erasure in one store, of all classes: each chunk of people is a step of the ledger, then every planned row is read again, and
+ * what is found is taken by another pass. The last step is the closing statement. Repeating it goes on behind the last step that was committed.
  */
 export async function carryOut(
-  target: ErasureTarget,
-  run: { readonly runId: string; readonly class: number; readonly incarnation: string; readonly leases: readonly Lease[] },
-  options: { readonly beat: () => void; readonly faults?: Faults },
+  store: Store,
+  targets: readonly ClassTarget[],
+  { runId, incarnation, leases }: CarryingRun,
+  { beat, faults = noFaults }: CarryOptions,
 ): Promise<Carried> {
-  const { store } = target;
-  const { runId, leases } = run;
-  const faults = options.faults ?? noFaults;
   const [lease, ...furtherLeases] = leases;
   if (lease === undefined) return { seq: 0, remaining: 0 };
   // A lost lease is noticed by the next step.
   return whileLeased(store, leases, async () => {
-    const chunks = (await countKeys(store, runId)).chunks.filter((it) => it.class === run.class).map(({ chunk }) => chunk);
+    const chunks = (await countKeys(store, runId)).chunks.flatMap(({ chunk, class: of }): Chunk[] => {
+      const found = targets.find((it) => it.class === of);
+      return found === undefined ? [] : [{ target: found.target, people: { runId, chunk, class: of } }];
+    });
     const steps = (await runRecords(store.db, runId)).map(({ body }) => body).filter(({ lane }) => lane === LANE);
     const last = steps.at(-1);
     let seq = last?.seq ?? 0;
@@ -76,48 +91,51 @@ export async function carryOut(
       seq: seq + 1,
       lease,
       furtherLeases,
-      incarnation: run.incarnation,
+      incarnation,
       lockTimeoutMs: LOCK_TIMEOUT_MS,
       statementTimeoutMs: STATEMENT_TIMEOUT_MS,
     });
     for (let pass = Math.floor(taken / chunks.length); ; pass++) {
-      for (const chunk of chunks.slice(taken % chunks.length)) {
-        await eraseChunk(target, { runId, chunk, class: run.class }, step(), { step: faults });
+      for (const { target, people } of chunks.slice(taken % chunks.length)) {
+        await eraseChunk(target, people, step(), { step: faults });
         seq += 1;
         taken += 1;
-        options.beat();
+        beat(taken, chunks.length);
       }
-      const found = await verify(chunks);
+      const found = await verify(chunks, () => beat(taken, chunks.length));
       if (found.remaining > 0 && pass + 1 < MOST_PASSES) continue;
       const body = { range: `at ${found.snapshot}`, counts: { ...found.counts, remaining: found.remaining }, cursor: null };
       await takeStep(store, { ...step(), runId, kind: CLOSING, pass, cutOff: null }, () => Promise.resolve(body), faults);
       return { seq: seq + 1, remaining: found.remaining };
     }
   });
-
-  async function verify(chunks: readonly number[]): Promise<{ remaining: number; counts: Record<string, number>; snapshot: string }> {
-    const counts: Record<string, number> = {};
-    let remaining = 0;
-    let snapshot = '';
-    for (const chunk of chunks) {
-      const found = await verifyChunk(target, { runId, chunk, class: run.class });
-      remaining += found.remaining;
-      snapshot = found.snapshot;
-      for (const [name, rows] of Object.entries(found.counts)) counts[name] = (counts[name] ?? 0) + rows;
-      options.beat();
-    }
-    return { remaining, counts, snapshot };
-  }
 }
 
-/** Whether somebody of the run is under a hold of the store as a whole, so that everything of theirs stays. */
-export async function anyHeld(store: Store, runId: string): Promise<boolean> {
-  const { rows } = await translating(store, () =>
-    sql<{ held: boolean }>`
-      select exists (
-        select from probity.hold h join probity.run_key k on k.run_id = ${runId} and k.identity = ${KEY_IDENTITY}
-          and k.subject = h.subject and k.parts = h.subject_key
-        where ${ACTIVE}) as held`.execute(store.db),
-  );
-  return rows[0]?.held === true;
+interface Chunk {
+  readonly target: ErasureTarget;
+  readonly people: People & { readonly chunk: number };
+}
+
+/** After all of them: what one person's rows pin may go with somebody else's. */
+async function verify(
+  chunks: readonly Chunk[],
+  beat: () => void,
+): Promise<{ remaining: number; counts: Record<string, number>; snapshot: string }> {
+  const counts: Record<string, number> = {};
+  let remaining = 0;
+  let snapshot = '';
+  for (const { target, people } of chunks) {
+    const found = await verifyChunk(target, people);
+    remaining += found.remaining;
+    snapshot = found.snapshot;
+    for (const [name, rows] of Object.entries(found.counts)) counts[name] = (counts[name] ?? 0) + rows;
+    beat();
+  }
+  return { remaining, counts, snapshot };
+}
+
+/** Whether the last closing statement says that rows are held: a search would find what cannot go yet, and is made once it has gone. */
+export async function closedHeld(store: Store, runId: string): Promise<boolean> {
+  const last = (await runRecords(store.db, runId)).map(({ body }) => body).findLast(({ kind }) => kind === CLOSING);
+  return last !== undefined && isHeld(last);
 }

@@ -1,147 +1,203 @@
-import { sql } from 'kysely';
 import { permission } from '../../domain/permission/permission.ts';
 import { permissionRules } from '../../domain/permission/rules.ts';
-import { MICROS_PER_MS } from '../../domain/permission/types.ts';
+import { MICROS_PER_MS, type SubjectFacts } from '../../domain/permission/types.ts';
+import { canonicalJson } from '../../domain/canonical.ts';
 import { planErasure } from '../../domain/requests/erasure.ts';
 import { KEY_IDENTITY } from '../../domain/requests/graph.ts';
 import type { ErasureGround, ErasureScope, StoreErasure } from '../../domain/requests/model.ts';
-import type { ErasurePlan, StorePlan } from '../../domain/requests/plan.ts';
+import { membersHash, type ErasurePlan, type PlannedAsk, type PlannedClass, type StorePlan } from '../../domain/requests/plan.ts';
 import { erasureScope } from '../../domain/requests/remaining.ts';
-import { inStore, storeOf } from '../../manifest/ids.ts';
-import type { Manifest, Subject } from '../../manifest/model.ts';
+import type { Manifest } from '../../manifest/model.ts';
 import { readCatalog } from '../catalog.ts';
 import { translating } from '../errors.ts';
-import { ident, tableRef } from '../identifiers.ts';
-import { readFacts, readHistory } from '../permission/history.ts';
-import { keyMatch } from '../permission/keys.ts';
-import { inTransaction, type Store } from '../store.ts';
+import { readHistories, readManyFacts, type HistoryRecord } from '../permission/history.ts';
+import type { Store } from '../store.ts';
 import { countErasure } from './erasure/count.ts';
-import { analyseKeys, writeKeys, type RunKey } from './erasure/keys.ts';
+import { analyseKeys, removeOtherKeys, writeKeys, type RunKey } from './erasure/keys.ts';
 import { openErasure } from './erasure/target.ts';
+import { identitiesOf } from './identities.ts';
 import type { RequestRow } from './model.ts';
-import { manifestAt, requestPeople } from './plans.ts';
+import { manifestsAt, requestPeople, type Applied } from './plans.ts';
+import { writePeople } from './run-people.ts';
 
-export interface PlanningRequest {
+export interface PlanningRequests {
   readonly home: Store;
   readonly stores: ReadonlyMap<string, Store>;
-  /** In force now: where data stands. What may be kept is judged by the one that was in force when the request came. */
+  /** In force now: where data stands. What may be kept is judged by the one that was in force when each request came. */
   readonly manifest: Manifest;
   readonly manifestHash: string;
-  readonly row: RequestRow;
+  /** The plan's number: the request's, or the batch's. */
+  readonly id: string;
+  readonly rows: readonly RequestRow[];
   readonly run: string;
   readonly asOf: Date;
   readonly progress?: (store: string) => void;
 }
 
-/** One request is one person, so far: its only chunk, and its only class. */
-const ONLY = 0;
-/** By the primary key's index: longer, and somebody else is in the way. Milliseconds. */
-const STATEMENT_TIMEOUT_MS = 30_000;
+export interface PlannedRequests {
+  /** Null: of none of them anybody is known. */
+  readonly plan: ErasurePlan | null;
+  /** Requests behind which nobody of the manifest's subjects is known: the plan is about the others. */
+  readonly unknown: readonly string[];
+}
+
+/** People of one class whose rows are changed in one transaction. Fewer make more statements, more hold locks for longer; see docs/benchmarks.md. */
+export const PEOPLE_AT_ONCE = 250;
 
 /**
- * Plans what a request for erasure, a withdrawal or an objection does, store by store, and counts it. Writes nothing but the run's keys, which
- * stay for the run. A plan with problems cannot be carried out. Null: nobody of the manifest's subjects is known behind the request.
+ * Plans what requests for erasure, withdrawals and objections do, store by store, and counts it; as many statements for one person as for
+ * thousands. Writes nothing but the run's keys and whose they are, which stay for the run. A plan with problems cannot be carried out.
  */
-export async function planRequest(request: PlanningRequest): Promise<ErasurePlan | null> {
-  const { home, stores, manifest, row, run } = request;
-  const [known] = (await requestPeople(home, row.id)).filter(({ subject }) => subject in manifest.subjects);
-  if (known === undefined) return null;
-  const { scope, before } = await scopeOf(request, known);
-  const keys = await keysOf(stores, manifest, known);
+export async function planRequests(request: PlanningRequests): Promise<PlannedRequests> {
+  const { home, stores, manifest, run, id } = request;
+  const { people, unknown } = await peopleOf(request);
+  if (people.length === 0) return { plan: null, unknown };
+  const classes = classesOf(people);
+  const keys = await keysOf(stores, manifest, classes);
+  await writePeople(home, run, classes.flatMap(({ people: some }) => some.map(({ row, person }) => ({ person, request: row.id })))); // prettier-ignore
   const plans: StorePlan[] = [];
   for (const name of Object.keys(manifest.stores).sort()) {
     const store = stores.get(name)!;
     request.progress?.(name);
-    const erasure = planErasure(known.subject, scope, await readCatalog(store), manifest, before);
-    if (erasure.tables.length === 0 && erasure.problems.length === 0) continue;
-    await writeKeys(store, run, known.subject, keys);
+    const catalog = await readCatalog(store);
+    const erasures = classes.map(({ first }) => planErasure(first.subject, first.scope, catalog, manifest, first.before?.manifest));
+    const planned = erasures.flatMap((erasure, of) => (erasure.tables.length + erasure.problems.length > 0 ? [{ erasure, of }] : []));
+    // Whoever holds nothing anywhere is known at home all the same, for as long as the run lasts.
+    const here = name === home.name ? classes.map((_, of) => of) : planned.map(({ of }) => of);
+    if (here.length === 0) continue;
+    const written = here.map((of) => ({ subject: classes[of]!.first.subject, keys: keys[of]! }));
+    await removeOtherKeys(store, run, written.flatMap((it) => it.keys)); // prettier-ignore
+    for (const it of written) await writeKeys(store, run, it.subject, it.keys);
     await analyseKeys(store);
-    plans.push(await counted(store, manifest, erasure, run));
+    for (const { erasure, of } of planned) plans.push(await counted(store, manifest, erasure, run, of));
   }
-  return {
+  const plan: ErasurePlan = {
     job: 'requests',
     organisation: manifest.organisation,
     manifest: request.manifestHash,
     mode: manifest.mode,
     asOf: request.asOf.toISOString(),
     timezone: manifest.timezone,
-    request: row.id,
-    kind: row.kind,
-    grounds: row.grounds,
-    purpose: row.purpose,
-    scope,
+    request: id,
+    members: membersHash(people.map(({ row }) => row.id)),
+    people: people.length,
+    asks: asksOf(people),
+    classes: classes.map(({ planned }) => planned),
     run,
     stores: plans,
   };
+  return { plan, unknown };
 }
 
-interface Known {
+/** Who asked, and what ends for them. */
+interface Asker {
+  readonly row: RequestRow;
   readonly subject: string;
   readonly key: string;
+  /** In force when it came; null: none was ever applied. */
+  readonly before: Applied | null;
+  readonly scope: ErasureScope;
 }
 
-/** What ends for the person, judged by what held the moment before the request came. */
-async function scopeOf(
-  { home, manifest, row }: PlanningRequest,
-  { subject, key }: Known,
-): Promise<{ scope: ErasureScope; before: Manifest }> {
+/** In the order of the requests' numbers. What ends is judged by what held the moment before each request came. */
+async function peopleOf({ home, manifest, rows }: PlanningRequests): Promise<{ people: Asker[]; unknown: string[] }> {
+  const sorted = rows.toSorted((one, other) => (one.id < other.id ? -1 : 1));
+  const known = await requestPeople(home, sorted.map(({ id }) => id)); // prettier-ignore
+  const found = sorted.map((row) => ({ row, who: known.get(row.id)?.find(({ subject }) => subject in manifest.subjects) }));
+  const askers = found.flatMap(({ row, who }) => (who === undefined ? [] : [{ row, ...who }]));
+  const unknown = found.flatMap(({ row, who }) => (who === undefined ? [row.id] : []));
   return translating(home, async () => {
-    const before = (await manifestAt(home.db, row.receivedAt)) ?? manifest;
-    const history = await readHistory(home.db, subject, key);
-    const facts = await readFacts(home.db, subject, key);
-    const rules = permissionRules(before);
-    const at = row.receivedAt.getTime() * MICROS_PER_MS - 1;
-    const ask = (purpose: string) => permission(rules, history, facts, { purpose, channel: null, at });
-    const answers = Object.fromEntries(Object.keys(before.purposes).map((purpose) => [purpose, ask(purpose)]));
-    const upheld = history.filter(({ decision }) => decision === 'objection_upheld').map(({ purpose }) => purpose);
-    const asked = {
-      kind: row.kind,
-      grounds: row.grounds as readonly ErasureGround[],
-      purposes: row.purpose === null ? [] : [row.purpose],
-      channel: null,
-      upheld,
-    };
-    return { scope: erasureScope(asked, { regime: facts.regime, answers }, before), before };
+    const before = await manifestsAt(home.db, askers.map(({ row }) => row.receivedAt)); // prettier-ignore
+    const rules = new Map<Manifest, ReturnType<typeof permissionRules>>();
+    const said = new Map<string, { histories: ReadonlyMap<string, HistoryRecord[]>; facts: (key: string) => SubjectFacts }>();
+    for (const [subject, some] of Map.groupBy(askers, (it) => it.subject)) {
+      const keys = [...new Set(some.map(({ key }) => key))];
+      const [histories, facts] = [await readHistories(home.db, subject, keys), await readManyFacts(home.db, subject, keys)];
+      said.set(subject, { histories, facts });
+    }
+    const people = askers.map(({ row, subject, key }, at): Asker => {
+      const inForce = before[at] ?? null;
+      const by = inForce?.manifest ?? manifest;
+      if (!rules.has(by)) rules.set(by, permissionRules(by));
+      const { histories, facts } = said.get(subject)!;
+      const scope = scopeOf(row, histories.get(key) ?? [], facts(key), by, rules.get(by)!);
+      return { row, subject, key, before: inForce, scope };
+    });
+    return { people, unknown };
   });
 }
 
-/** The subject's key, and its identities as its own table has them. */
-async function keysOf(stores: ReadonlyMap<string, Store>, manifest: Manifest, { subject, key }: Known): Promise<RunKey[]> {
-  const declared = manifest.subjects[subject]!;
-  const parts = declared.key.length === 1 ? [key] : (JSON.parse(key) as string[]);
-  const one = (identity: string, values: readonly string[]): RunKey => ({
-    chunk: ONLY,
-    person: ONLY,
-    class: ONLY,
-    identity,
-    parts: values,
-  });
-  const identities = await identitiesOf(stores.get(storeOf(declared.table))!, declared, key);
-  return [one(KEY_IDENTITY, parts), ...identities.map(([name, value]) => one(name, [value]))];
+function scopeOf(
+  row: RequestRow,
+  history: readonly HistoryRecord[],
+  facts: SubjectFacts,
+  before: Manifest,
+  rules: ReturnType<typeof permissionRules>,
+): ErasureScope {
+  const at = row.receivedAt.getTime() * MICROS_PER_MS - 1;
+  const ask = (purpose: string) => permission(rules, history, facts, { purpose, channel: null, at });
+  const answers = Object.fromEntries(Object.keys(before.purposes).map((purpose) => [purpose, ask(purpose)]));
+  const upheld = history.filter(({ decision }) => decision === 'objection_upheld').map(({ purpose }) => purpose);
+  const asked = {
+    kind: row.kind,
+    grounds: row.grounds as readonly ErasureGround[],
+    purposes: row.purpose === null ? [] : [row.purpose],
+    channel: null,
+    upheld,
+  };
+  return erasureScope(asked, { regime: facts.regime, answers }, before);
 }
 
-async function identitiesOf(store: Store, subject: Subject, key: string): Promise<(readonly [string, string])[]> {
-  const names = Object.keys(subject.identities).sort();
-  const live = (await readCatalog(store)).tables[inStore(subject.table)];
-  const column = (name: string) => live?.columns.find((it) => it.name === name);
-  const columns = subject.key.flatMap((name) => column(name) ?? []);
-  if (names.length === 0 || columns.length !== subject.key.length) return [];
-  const match = keyMatch(columns);
-  const values = names.map((name) => sql`${ident('s', subject.identities[name]!)}::text`);
-  const { rows } = await inTransaction(store, { readOnly: true, statementTimeoutMs: STATEMENT_TIMEOUT_MS }, (trx) =>
-    sql<{ found: (string | null)[] }>`
-      select array[${sql.join(values)}] as found from unnest(array[${key}]::text[]) k (key)${match.parts}
-      join ${tableRef(inStore(subject.table))} s on ${match.condition}`.execute(trx),
-  );
-  return names.flatMap((name, index) => {
-    const value = rows[0]?.found[index] ?? null;
-    return value === null || value.trim() === '' ? [] : [[name, value] as const];
+interface AskerClass {
+  readonly planned: PlannedClass;
+  readonly first: Asker;
+  /** With their ordinals in the run. */
+  readonly people: readonly (Asker & { readonly person: number })[];
+}
+
+/** In an order of their own, so that the same people make the same classes whenever they are planned. */
+function classesOf(people: readonly Asker[]): AskerClass[] {
+  const numbered = people.map((it, person) => ({ ...it, person }));
+  const alike = Map.groupBy(numbered, ({ subject, before, scope }) => canonicalJson({ subject, before: before?.hash ?? null, scope }));
+  return [...alike]
+    .sort(([one], [other]) => (one < other ? -1 : 1))
+    .map(([, some]) => {
+      const first = some[0]!;
+      const { subject, scope, before } = first;
+      return { planned: { subject, before: before?.hash ?? null, scope, people: some.length }, first, people: some };
+    });
+}
+
+function asksOf(people: readonly Asker[]): PlannedAsk[] {
+  const alike = Map.groupBy(people, ({ row: { kind, grounds, purpose } }) => canonicalJson({ kind, grounds: [...grounds], purpose }));
+  return [...alike]
+    .sort(([one], [other]) => (one < other ? -1 : 1))
+    .map(([, some]) => {
+      const { kind, grounds, purpose } = some[0]!.row;
+      return { kind, grounds, purpose, people: some.length };
+    });
+}
+
+/** By class: the subjects' keys, and their identities as their own table has them, in chunks that are numbered through the run. */
+async function keysOf(stores: ReadonlyMap<string, Store>, manifest: Manifest, classes: readonly AskerClass[]): Promise<RunKey[][]> {
+  const identities = await identitiesOf(stores, manifest, classes.flatMap(({ people }) => people)); // prettier-ignore
+  let chunks = 0;
+  return classes.map(({ people }, of) => {
+    const from = chunks;
+    chunks += Math.ceil(people.length / PEOPLE_AT_ONCE);
+    return people.flatMap(({ subject, key, person }, at): RunKey[] => {
+      const declared = manifest.subjects[subject]!;
+      const parts = declared.key.length === 1 ? [key] : (JSON.parse(key) as string[]);
+      const one = { chunk: from + Math.floor(at / PEOPLE_AT_ONCE), person, class: of };
+      const known = identities(subject, key).map(([identity, value]): RunKey => ({ ...one, identity, parts: [value] }));
+      return [{ ...one, identity: KEY_IDENTITY, parts }, ...known];
+    });
   });
 }
 
-async function counted(store: Store, manifest: Manifest, erasure: StoreErasure, run: string): Promise<StorePlan> {
-  if (erasure.problems.length > 0) return { erasure, heldPeople: 0, counts: {}, tables: [], missingIndexes: [], seconds: 0 };
+async function counted(store: Store, manifest: Manifest, erasure: StoreErasure, run: string, of: number): Promise<StorePlan> {
+  if (erasure.problems.length > 0) return { class: of, erasure, heldPeople: 0, counts: {}, tables: [], missingIndexes: [], seconds: 0 };
   const target = await openErasure(store, manifest, erasure);
-  const { heldPeople, counts, tables, missingIndexes, seconds } = await countErasure(target, { runId: run, chunk: null, class: ONLY });
-  return { erasure, heldPeople, counts, tables, missingIndexes: missingIndexes.map((it) => it.sql), seconds };
+  const { heldPeople, counts, tables, missingIndexes, seconds } = await countErasure(target, { runId: run, chunk: null, class: of });
+  return { class: of, erasure, heldPeople, counts, tables, missingIndexes: missingIndexes.map((it) => it.sql), seconds };
 }

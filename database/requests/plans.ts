@@ -4,6 +4,7 @@ import type { Manifest } from '../../manifest/model.ts';
 import { translating } from '../errors.ts';
 import type { Store } from '../store.ts';
 import { bindPlan } from './decisions.ts';
+import type { Person } from './people.ts';
 
 /** Stores a plan under its hash and makes it the one that decisions about its request must name. Returns the hash. */
 export async function saveErasurePlan(trx: Transaction<unknown>, plan: ErasurePlan): Promise<string> {
@@ -29,23 +30,40 @@ export async function currentPlan(home: Kysely<unknown>, requestId: string): Pro
   return rows[0] ?? null;
 }
 
-/** The manifest that was in force at an instant: of those before the first, the first. Null: none ever was. */
-export async function manifestAt(home: Kysely<unknown>, at: Date): Promise<Manifest | null> {
-  const { rows } = await sql<{ manifest: Manifest }>`
-    select canonical as manifest from probity.manifest_version
-    order by applied_at <= ${at} desc, case when applied_at <= ${at} then version end desc, version limit 1`.execute(home);
-  return rows[0]?.manifest ?? null;
+/** A manifest that was applied once. */
+export interface Applied {
+  readonly hash: string;
+  readonly manifest: Manifest;
 }
 
-/** Who a request is about, as the consent ledger knows them: itself, and what was linked to it. Stays in the process. */
-export async function requestPeople(
-  home: Store,
-  requestId: string,
-): Promise<readonly { readonly subject: string; readonly key: string }[]> {
+/** The manifests that were in force at instants, in order: before the first, the first. Null: none ever was. Reads each manifest once. */
+export async function manifestsAt(home: Kysely<unknown>, times: readonly Date[]): Promise<(Applied | null)[]> {
+  const { rows: versions } = await sql<{ version: number; hash: string; appliedAt: Date }>`
+    select version, hash, applied_at as "appliedAt" from probity.manifest_version order by version`.execute(home);
+  const inForce = times.map((at) => versions.findLast(({ appliedAt }) => appliedAt <= at) ?? versions[0] ?? null);
+  const wanted = [...new Set(inForce.flatMap((it) => it?.version ?? []))];
+  const { rows } = await sql<Applied & { version: number }>`
+    select version, hash, canonical as manifest from probity.manifest_version where version = any (${wanted}::bigint[])
+    order by version`.execute(home);
+  // Applied again later, it is the same manifest.
+  const byHash = new Map(rows.map(({ hash, manifest }) => [hash, { hash, manifest }]));
+  return inForce.map((it) => (it === null ? null : (byHash.get(it.hash) ?? null)));
+}
+
+/**
+ * Whom requests are about, by number, as the consent ledger knows them: itself, and what was linked to it. One statement, however many they
+ * are. Stays in the process.
+ */
+export async function requestPeople(home: Store, requests: readonly string[]): Promise<ReadonlyMap<string, readonly Person[]>> {
   const { rows } = await translating(home, () =>
-    sql<{ subject: string; key: string }>`
-      select g.subject, g.key from probity.request r cross join lateral probity.consent_group(array[r.ref]) g
-      where r.request_id = ${requestId} order by g.subject, g.key`.execute(home.db),
+    sql<Person & { readonly request: string }>`
+      with asked as materialized (
+        select r.request_id, r.ref, coalesce(a.person, r.ref) as root from probity.request r left join probity.consent_alias a on a.ref = r.ref
+        where r.request_id = any (${requests}::text[])
+      )
+      select q.request_id as request, g.subject, g.key
+      from asked q join probity.consent_group(array(select ref from asked)) g on g.root = q.root
+      order by q.request_id, g.subject, g.key`.execute(home.db),
   );
-  return rows;
+  return Map.groupBy(rows, ({ request }) => request);
 }

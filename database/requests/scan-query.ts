@@ -25,6 +25,8 @@ export interface TermShape {
 
 /** Rows that the plan keeps: by a condition over alias `t`, or all; in these columns, or in any. */
 export interface ExpectedRows {
+  /** Of whom finding is expected there; null or left out: of everybody in the run. */
+  readonly class?: number | null;
   /** `schema.table` */
   readonly table: string;
   readonly columns: readonly string[] | null;

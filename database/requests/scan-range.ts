@@ -18,6 +18,8 @@ export interface Reader {
   readonly index: TermIndex;
   readonly shape: TermShape;
   readonly expected: readonly ExpectedRows[];
+  /** By the person's ordinal. */
+  readonly classes: ReadonlyMap<number, number>;
   /** Of a statement, in milliseconds; a range that takes longer is halved. */
   readonly timeoutMs: number;
 }
@@ -67,7 +69,7 @@ async function readPart(
           const query = { runId, table, relation: range.relation, range: condition, shape, expected, limit };
           const { rows } = await candidateRows(query).execute(trx);
           if (divisible && rows.length > MOST_ROWS) return false;
-          const hits = rows.flatMap((row) => judge(row, table, reader.index, expected));
+          const hits = rows.flatMap((row) => judge(row, table, reader, expected));
           for (let from = 0; from < hits.length; from += MOST_ROWS) {
             const some = hits.slice(from, from + MOST_ROWS);
             const texts = (of: 'location' | 'column' | 'identity') => sql`${some.map((hit) => hit[of])}::text[]`;
@@ -118,20 +120,23 @@ interface Hit {
 /** What nobody could judge, since it is too long. */
 const UNREAD = 'unread';
 
-function judge(row: CandidateRow, table: ScanTable, index: TermIndex, expected: readonly ExpectedRows[]): Hit[] {
+function judge(row: CandidateRow, table: ScanTable, { index, classes }: Reader, expected: readonly ExpectedRows[]): Hit[] {
+  const everybody = [...new Set(classes.values())];
   const hits = new Map<string, Hit>();
   probesOf(table).forEach((probe, at) => {
     const value = row.values[at] ?? null;
-    const kept = expected.some(
+    const keeping = expected.filter(
       ({ columns }, entry) => row.kept[entry] === true && (columns === null || probe.columns.every((it) => columns.includes(it))),
     );
+    const keptFor = (of: number | undefined): boolean => keeping.some((it) => (it.class ?? of) === of);
     const add = (identity: string, person: number): void => {
       hits.set(JSON.stringify([probe.column, identity, person]), {
         column: probe.column,
         location: row.location,
         identity,
         person,
-        expected: kept,
+        // Nobody knows whose it is.
+        expected: identity === UNREAD ? everybody.every(keptFor) : keptFor(classes.get(person)),
       });
     };
     if (row.too_long[at] === true) add(UNREAD, 0);

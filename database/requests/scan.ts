@@ -65,6 +65,7 @@ export async function* scan(store: Store, scope: ScanScope, runId: string, optio
     store,
     runId,
     index: indexTerms(terms),
+    classes: await readClasses(store, runId),
     shape,
     expected: options.expected ?? [],
     timeoutMs: options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS,
@@ -101,6 +102,14 @@ async function planRanges(store: Store, scope: ScanScope, runId: string, blocks:
       order by u.n, s.block
       on conflict do nothing`.execute(store.db),
   );
+}
+
+async function readClasses(store: Store, runId: string): Promise<ReadonlyMap<number, number>> {
+  const { rows } = await translating(store, () =>
+    sql<{ person: number; class: number }>`
+      select distinct k.person, k.class from probity.run_key k where k.run_id = ${runId}`.execute(store.db),
+  );
+  return new Map(rows.map((row) => [row.person, row.class]));
 }
 
 async function readRanges(store: Store, runId: string): Promise<{ readonly open: Range[]; readonly total: number }> {

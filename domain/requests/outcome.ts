@@ -1,7 +1,7 @@
 import type { Certificate, TableOutcome } from '../evidence/certificate.ts';
 import type { EvidenceRecord } from '../evidence/chain.ts';
 import { groundsText } from './kinds.ts';
-import type { ErasurePlan, StorePlan } from './plan.ts';
+import { planStores, type ErasurePlan, type PlannedAsk } from './plan.ts';
 import { scanSentence, type ScanResult } from './scan.ts';
 
 /** The kind of the step that says how a store stands at the end. */
@@ -9,31 +9,41 @@ export const CLOSING = 'closing';
 
 /** What became of each table of a plan, told from the evidence alone. */
 export function erasureOutcomes(plan: ErasurePlan, records: readonly EvidenceRecord[]): TableOutcome[] {
-  return plan.stores.flatMap((store) => {
-    const steps = records.filter(({ body }) => body.store === store.erasure.store && body.kind !== CLOSING);
+  const rule = plan.asks.map(askText).join('; ');
+  return planStores(plan).flatMap((store) => {
+    const steps = records.filter(({ body }) => body.store === store && body.kind !== CLOSING);
     const gone = added(steps, /^(erased|masked|detached):/);
     // What stays is told by the first step of each chunk: a later one finds masked rows as rows that stay.
     const stays = added(firstOfEach(steps), /^(kept|held|pinned)(:|$)/);
-    return store.tables.map((table): TableOutcome => {
-      const of = (outcome: string): number => gone[`${outcome}:${table.table}`] ?? 0;
-      const planned = table.erased + table.masked;
+    const closed = closingOf(store, records) !== null;
+    return [...plannedIn(plan, store)].map(([table, planned]): TableOutcome => {
+      const of = (outcome: string): number => gone[`${outcome}:${table}`] ?? 0;
       return {
-        table: `${store.erasure.store}.${table.table}`,
-        rule: ruleText(plan),
+        table: `${store}.${table}`,
+        rule,
         cutOff: plan.asOf,
         planned,
         erased: of('erased'),
         masked: of('masked'),
-        failed: closingOf(store, records) === null ? Math.max(0, planned - of('erased') - of('masked')) : 0,
+        failed: closed ? 0 : Math.max(0, planned - of('erased') - of('masked')),
         withOthers: 0,
-        kept: endingIn(stays, `:${table.table}`),
-        along: of('detached') === 0 ? {} : { [`detached:${table.table}`]: of('detached') },
+        kept: endingIn(stays, `:${table}`),
+        along: of('detached') === 0 ? {} : { [`detached:${table}`]: of('detached') },
       };
     });
   });
 }
 
-function ruleText({ kind, grounds, purpose }: ErasurePlan): string {
+/** Rows to be erased or masked by table, of all classes together. */
+function plannedIn(plan: ErasurePlan, store: string): ReadonlyMap<string, number> {
+  const planned = new Map<string, number>();
+  for (const { table, erased, masked } of plan.stores.flatMap(({ erasure, tables }) => (erasure.store === store ? tables : [])))
+    planned.set(table, (planned.get(table) ?? 0) + erased + masked);
+  return planned;
+}
+
+/** `erasure, Art. 17(1)(a)`, `withdrawal of newsletter` */
+export function askText({ kind, grounds, purpose }: PlannedAsk): string {
   if (kind === 'erasure') return `erasure, ${groundsText(grounds)}`;
   return purpose === null ? kind : `${kind} of ${purpose === '*' ? 'all purposes' : purpose}`;
 }
@@ -55,8 +65,8 @@ function endingIn(counts: Readonly<Record<string, number>>, suffix: string): Rec
   return Object.fromEntries(matching.map(([name, rows]) => [name.slice(0, -suffix.length), rows]));
 }
 
-function closingOf({ erasure }: StorePlan, records: readonly EvidenceRecord[]): EvidenceRecord['body'] | null {
-  return records.filter(({ body }) => body.store === erasure.store && body.kind === CLOSING).at(-1)?.body ?? null;
+function closingOf(store: string, records: readonly EvidenceRecord[]): EvidenceRecord['body'] | null {
+  return records.filter(({ body }) => body.store === store && body.kind === CLOSING).at(-1)?.body ?? null;
 }
 
 /** Whether rows stay, by a closing statement, only since somebody holds them. */
@@ -66,16 +76,16 @@ export function isHeld({ counts }: EvidenceRecord['body']): boolean {
 
 /** Stores in which rows are held, by their last closing statement. */
 export function heldStores(plan: ErasurePlan, records: readonly EvidenceRecord[]): string[] {
-  const held = plan.stores.filter((store) => {
+  return planStores(plan).filter((store) => {
     const closing = closingOf(store, records);
     return closing !== null && isHeld(closing);
   });
-  return held.map(({ erasure }) => erasure.store);
 }
 
 /** Rows of which the planned change is still to be made, by the closing statements; null: a store has made none. */
 export function remainingRows(plan: ErasurePlan, records: readonly EvidenceRecord[]): number | null {
-  const closings = plan.stores.filter(({ tables }) => tables.length > 0).map((store) => closingOf(store, records));
+  const changing = new Set(plan.stores.flatMap(({ erasure, tables }) => (tables.length > 0 ? [erasure.store] : [])));
+  const closings = [...changing].map((store) => closingOf(store, records));
   if (closings.some((it) => it === null)) return null;
   return closings.reduce((sum, body) => sum + (body?.counts['remaining'] ?? 0), 0);
 }
@@ -102,24 +112,33 @@ export function erasureOutcome(
 
 /** What a reader may hold us to, and what the certificate does not reach. */
 export function erasureStatements(plan: ErasurePlan, records: readonly EvidenceRecord[], scans: readonly ScanResult[]): string[] {
-  const closings = plan.stores.map((store) => {
-    const { store: name } = store.erasure;
-    const closing = closingOf(store, records);
+  const closings = planStores(plan).map((name) => {
+    const closing = closingOf(name, records);
     if (closing === null) return `${name}: no closing statement was made`;
     const left = closing.counts['remaining'] ?? 0;
     return `${name}: ${closing.range ?? 'at an unknown snapshot'} every planned row was read again, and ${left === 0 ? 'none' : String(left)} is left to be erased or masked`;
   });
-  const floors = plan.stores.flatMap(({ erasure, tables }) =>
-    tables.flatMap(({ table, floor }) =>
-      floor === null
-        ? []
-        : [
-            `${erasure.store}.${table}: ${floor.rows} rows stay by law ${floor.until === null ? 'for an unknown time' : `until ${floor.until}`}`,
-          ],
-    ),
-  );
+  const about = plan.people === 1 ? [] : [`about ${plan.people} requests, of which the numbers have the SHA-256 ${plan.members}`];
   const seen = scans.map((scan) => `${scan.store}: the scan read ${scanSentence(scan)}`);
-  return [...closings, ...floors, ...seen, ...BEYOND];
+  return [...about, ...closings, ...floorsOf(plan), ...seen, ...BEYOND];
+}
+
+/** Rows under a floor by table, and the end of the last of them. */
+function floorsOf(plan: ErasurePlan): string[] {
+  const floors = plan.stores.flatMap(({ erasure, tables }) =>
+    tables.flatMap(({ table, floor }) => (floor === null ? [] : [{ table: `${erasure.store}.${table}`, ...floor }])),
+  );
+  return [...Map.groupBy(floors, ({ table }) => table)].map(([table, some]) => {
+    const rows = some.reduce((sum, it) => sum + it.rows, 0);
+    // Times in UTC of one form: the greatest text is the last.
+    const until = some.some((it) => it.until === null)
+      ? null
+      : some
+          .map((it) => it.until ?? '')
+          .sort()
+          .at(-1)!;
+    return `${table}: ${rows} rows stay by law ${until === null ? 'for an unknown time' : `until ${until}`}`;
+  });
 }
 
 /** Never in reach of a statement in the store, whatever the manifest says. */

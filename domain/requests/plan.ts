@@ -1,7 +1,8 @@
 import { canonicalHash } from '../canonical.ts';
+import { beyondShown } from '../drift.ts';
 import type { ErasureScope, RequestKind, StoreErasure } from './model.ts';
 
-/** What carrying out a request would do: stored, hashed, and approved by its hash. Says nothing of who it is about. */
+/** What carrying out requests would do: stored, hashed, and approved by its hash. Says nothing of who they are about. */
 export interface ErasurePlan {
   readonly job: 'requests';
   readonly organisation: string;
@@ -10,19 +11,41 @@ export interface ErasurePlan {
   readonly mode: 'observe' | 'enforce';
   readonly asOf: string;
   readonly timezone: string;
-  /** Its number, such as `R-1001`. */
+  /** Its number, such as `R-1001`; of several requests that of their batch, such as `B-1001`. */
   readonly request: string;
-  readonly kind: RequestKind;
-  readonly grounds: readonly string[];
-  readonly purpose: string | null;
-  /** What ends for the person, and what goes on. */
-  readonly scope: ErasureScope;
+  /** `membersHash` of the requests: what was approved is about these and no others. */
+  readonly members: string;
+  /** One for each request, of whom no two are the same even where somebody has asked twice. */
+  readonly people: number;
+  /** What was asked for, each once. */
+  readonly asks: readonly PlannedAsk[];
+  readonly classes: readonly PlannedClass[];
   /** Under which the keys of the people stand in every store until it closes. */
   readonly run: string;
+  /** One for each store and class, by store. */
   readonly stores: readonly StorePlan[];
 }
 
+export interface PlannedAsk {
+  readonly kind: RequestKind;
+  readonly grounds: readonly string[];
+  readonly purpose: string | null;
+  readonly people: number;
+}
+
+/** People for whom the same ends and the same goes on, by the same manifest. Its place is the `class` of their keys. */
+export interface PlannedClass {
+  readonly subject: string;
+  /** Hash of the manifest that was in force when they asked; null: none was applied then, so that of the plan counts. */
+  readonly before: string | null;
+  /** What ends for them, and what goes on. */
+  readonly scope: ErasureScope;
+  readonly people: number;
+}
+
 export interface StorePlan {
+  /** Of `classes`. */
+  readonly class: number;
   readonly erasure: StoreErasure;
   /** People who are held as a whole. */
   readonly heldPeople: number;
@@ -64,15 +87,22 @@ export function changedRows(plan: ErasurePlan): number {
 
 /** `store.schema.table: a sentence that says what to do`, for what makes a plan impossible. */
 export function planProblems(plan: ErasurePlan): string[] {
-  return plan.stores.flatMap(({ erasure }) => erasure.problems.map(({ message }) => message));
+  return [...new Set(plan.stores.flatMap(({ erasure }) => erasure.problems.map(({ message }) => message)))];
 }
 
-// A person goes on living while somebody decides: a few more rows are still what was meant.
-const DRIFT_SHARE = 0.1;
-const DRIFT_ROWS = 100;
+/** Names of the stores of a plan, each once, in its order. */
+export function planStores(plan: ErasurePlan): string[] {
+  return [...new Set(plan.stores.map(({ erasure }) => erasure.store))];
+}
 
-/** Whether carrying it out now would do something else, or noticeably more, than what was shown. */
+/** Of the numbers of requests, in whatever order they come. */
+export function membersHash(requests: readonly string[]): string {
+  return canonicalHash([...requests].sort());
+}
+
+/** Whether carrying it out now would do something else, to other people, or noticeably more, than what was shown. */
 export function planDrifted(shown: ErasurePlan, now: ErasurePlan): boolean {
-  const what = (plan: ErasurePlan): string => canonicalHash(plan.stores.map(({ erasure }) => erasure));
-  return what(shown) !== what(now) || changedRows(now) > changedRows(shown) * (1 + DRIFT_SHARE) + DRIFT_ROWS;
+  const what = ({ members, classes, stores }: ErasurePlan): string =>
+    canonicalHash({ members, classes, stores: stores.map(({ class: of, erasure }) => ({ of, erasure })) });
+  return what(shown) !== what(now) || beyondShown(changedRows(shown), changedRows(now));
 }

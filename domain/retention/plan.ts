@@ -1,5 +1,6 @@
 import type { RetentionRule } from '../../manifest/model.ts';
 import { canonicalHash } from '../canonical.ts';
+import { beyondShown } from '../drift.ts';
 
 /** What a purge would do, counted per table: stored, hashed, and approved by its hash. */
 export interface RetentionPlan {
@@ -115,17 +116,13 @@ export function chooseStrategy(facts: UnitFacts): Strategy {
   return { kind: 'blocks', because: facts.notDroppable === '' ? why : `${why}; ${facts.notDroppable}` };
 }
 
-// Data goes on changing while somebody decides. Within this an approval still says what was meant; tighter, and busy tables could never be approved.
-const DRIFT_SHARE = 0.1;
-const DRIFT_ROWS = 100;
-
 /** Whether a newer plan of the same run would do noticeably more, or something else, than the plan that was shown. */
 export function drifted(shown: RetentionPlan, now: RetentionPlan): boolean {
   if (shown.tables.length !== now.tables.length) return true;
   return now.tables.some((table, index) => {
     const before = shown.tables[index];
     if (before === undefined || before.table !== table.table || before.store !== table.store) return true;
-    return before.fingerprint !== table.fingerprint || table.rows > before.rows * (1 + DRIFT_SHARE) + DRIFT_ROWS;
+    return before.fingerprint !== table.fingerprint || beyondShown(before.rows, table.rows);
   });
 }
 

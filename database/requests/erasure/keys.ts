@@ -49,6 +49,22 @@ export async function writeKeys(store: Store, runId: string, subject: string, ke
   }
 }
 
+/** Before keys are written again: whoever has left the run or stands in another chunk or class by now must not stand in two. */
+export async function removeOtherKeys(
+  store: Store,
+  runId: string,
+  keys: readonly Pick<RunKey, 'chunk' | 'person' | 'class'>[],
+): Promise<void> {
+  const places = [...new Map(keys.map((key) => [key.person, key])).values()];
+  await translating(store, () =>
+    sql`
+      delete from probity.run_key k where k.run_id = ${runId} and not exists (
+        select from unnest(${places.map((it) => it.person)}::integer[], ${places.map((it) => it.chunk)}::integer[],
+          ${places.map((it) => it.class)}::integer[]) it (person, chunk, class)
+        where it.person = k.person and it.chunk = k.chunk and it.class = k.class)`.execute(store.db),
+  );
+}
+
 /** Lets Postgres know how many keys there are before it plans a join with them. */
 export async function analyseKeys(store: Store): Promise<void> {
   await translating(store, () => sql`analyze probity.run_key`.execute(store.db), 'probity.run_key');
