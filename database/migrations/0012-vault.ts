@@ -33,11 +33,16 @@ export const statements = [
     request_id text not null,
     actor text not null,
     roles text[] not null,
-    why text not null check (why ~ '\\S'),
     at timestamptz not null default clock_timestamp()
   )`,
   `create index vault_look_request on probity.vault_look (request_id, look_id)`,
   ...appendOnly('vault_look', 'refuse_while_requested'),
+  // As it was given: people write names into reasons, so its rows can be deleted, and that somebody looked stays.
+  `create table probity.vault_look_note (
+    look_id bigint primary key references probity.vault_look (look_id) on delete cascade,
+    why text not null check (why ~ '\\S')
+  )`,
+  `create trigger append_only before update on probity.vault_look_note for each row execute function probity.refuse_change()`,
 
   `create table probity.actor (
     actor text primary key,

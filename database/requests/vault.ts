@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { sql, type Kysely } from 'kysely';
+import { sql, type Kysely, type Transaction } from 'kysely';
 import type { Actor } from '../../domain/requests/actor.ts';
 import {
   KEY_BYTES,
@@ -69,12 +69,41 @@ export async function openIdentities(home: Store, keys: KeyProvider, requestId: 
     const [row] = rows;
     if (row === undefined) throw absent(requestId);
     if (!isSealed(row)) throw destroyed(requestId);
-    await sql`
-      insert into probity.vault_look (request_id, actor, roles, why) values (${requestId}, ${by.name}, ${[...by.roles]}, ${why})`.execute(
-      trx,
-    );
+    await addLooks(trx, [requestId], by, why);
     return row;
   });
+  return opened(keys, { requestId, keyId, wrappedKey, nonce, ciphertext });
+}
+
+/**
+ * The same for many at once, in one transaction; requests of which the vault holds nothing, or nothing any more, are left out. Whoever opens
+ * one that was altered opens none.
+ */
+export async function openManyIdentities(
+  home: Store,
+  keys: KeyProvider,
+  requests: readonly string[],
+  by: Actor,
+  why: string,
+): Promise<ReadonlyMap<string, VaultContent>> {
+  const sealed = await inTransaction(home, DURABLE, async (trx) => {
+    const { rows } = await sql<SealedIdentities>`
+      select request_id as "requestId", key_id as "keyId", wrapped_key as "wrappedKey", nonce, ciphertext from probity.request_vault
+      where request_id = any (${requests}::text[]) and destroyed_at is null order by request_id for share`.execute(trx);
+    await addLooks(
+      trx,
+      rows.map(({ requestId }) => requestId),
+      by,
+      why,
+    );
+    return rows;
+  });
+  const contents = new Map<string, VaultContent>();
+  for (const one of sealed) contents.set(one.requestId, await opened(keys, one));
+  return contents;
+}
+
+async function opened(keys: KeyProvider, { requestId, keyId, wrappedKey, nonce, ciphertext }: SealedIdentities): Promise<VaultContent> {
   const dataKey = await keys.unwrap(wrappedKey, keyId, requestId);
   try {
     return openContent(ciphertext, requestId, dataKey, nonce);
@@ -83,20 +112,37 @@ export async function openIdentities(home: Store, keys: KeyProvider, requestId: 
   }
 }
 
+/** Writes down who is about to see whom requests are about. Committed, before anything is shown. */
+export async function recordLooks(home: Store, requests: readonly string[], by: Actor, why: string): Promise<void> {
+  await inTransaction(home, DURABLE, (trx) => addLooks(trx, requests, by, why));
+}
+
+async function addLooks(trx: Transaction<unknown>, requests: readonly string[], by: Actor, why: string): Promise<void> {
+  if (requests.length === 0) return;
+  await sql`
+    with look as (
+      insert into probity.vault_look (request_id, actor, roles)
+      select it.request_id, ${by.name}, ${[...by.roles]}::text[] from unnest(${requests}::text[]) with ordinality it (request_id, n) order by it.n
+      returning look_id
+    )
+    insert into probity.vault_look_note (look_id, why) select look_id, ${why} from look order by look_id`.execute(trx);
+}
+
 export interface VaultLook {
   readonly request: string;
   readonly actor: string;
   readonly roles: readonly string[];
-  readonly why: string;
+  /** Null: its row was deleted. */
+  readonly why: string | null;
   readonly at: Date;
 }
 
 /** Who has looked at whom a request is about, oldest first. */
 export async function readLooks(home: Kysely<unknown>, requestId: string): Promise<VaultLook[]> {
   const { rows } = await sql<VaultLook>`
-    select request_id as request, actor, roles, why, at from probity.vault_look where request_id = ${requestId} order by look_id`.execute(
-    home,
-  );
+    select l.request_id as request, l.actor, l.roles, n.why, l.at
+    from probity.vault_look l left join probity.vault_look_note n on n.look_id = l.look_id
+    where l.request_id = ${requestId} order by l.look_id`.execute(home);
   return rows;
 }
 

@@ -55,7 +55,8 @@ const { manifest } = parseManifestValue({
 beforeAll(async () => {
   const all = await Promise.all(
     Object.entries({ shop: SHOP, support: SUPPORT }).map(async ([name, ddl]) => {
-      const { url, drop } = await freshDatabase();
+      const database = await freshDatabase();
+      const { url } = database;
       const client = new pg.Client({ connectionString: url });
       await client.connect();
       await client.query(ddl);
@@ -63,7 +64,7 @@ beforeAll(async () => {
       const store = openStore({ name, url });
       ends.push(async () => {
         await store.close();
-        await drop();
+        await database.drop();
       });
       return [name, store] as const;
     }),
