@@ -14,6 +14,7 @@ import { sinkOf } from './durability.ts';
 import { isMigrated, requireHome } from './migrate.ts';
 import type { Project } from './project.ts';
 import { Refused } from './refused.ts';
+import { replayErasures, type ErasuresReplayed } from './restore-erasures.ts';
 
 export type { ServingState } from '../database/serving/replay.ts';
 
@@ -25,6 +26,10 @@ export interface ReplayCounts {
   readonly links: number;
   readonly holds: number;
   readonly releases: number;
+  /** People who were erased, of whom a restored store did not know it; of these, those of whom something had come back, and their rows. */
+  readonly erasures: number;
+  readonly people: number;
+  readonly rows: number;
   /** Consents of purposes or channels that the manifest in force does not have any more. */
   readonly unused: number;
   /** Writes that were cut off: never reported as durable, and still in the queue of the database that was lost. */
@@ -38,6 +43,7 @@ export interface ReplayCounts {
 
 export interface Replayed {
   readonly counts: ReplayCounts;
+  readonly erasures: ErasuresReplayed;
   /** Whether every line of the sink could be read and applied. */
   readonly complete: boolean;
   /** Whether the home store answers now. */
@@ -53,6 +59,8 @@ export interface ReplayOptions {
 
 /** Consents recorded in one transaction: some hundred milliseconds. */
 const AT_ONCE = 500;
+/** Keyed hashes of who was erased, their key, and the end of a tombstone. */
+const ERASURES: readonly string[] = ['tombstone_key', 'erasure', 'erasure_lifted'];
 type Counts = { -readonly [K in keyof ReplayCounts]: number };
 
 /**
@@ -74,6 +82,9 @@ export async function replay(project: Project, options: ReplayOptions): Promise<
     links: 0,
     holds: 0,
     releases: 0,
+    erasures: 0,
+    people: 0,
+    rows: 0,
     unused: 0,
     torn: 0,
     damaged: 0,
@@ -82,6 +93,7 @@ export async function replay(project: Project, options: ReplayOptions): Promise<
   };
   const waiting: SinkEntry[] = [];
   const releases: SinkEntry[] = [];
+  const erased: SinkEntry['body'][] = [];
   const consents = async (): Promise<void> => {
     const { applied, unused } = await replayConsents(home, waiting.splice(0));
     counts.consents += applied;
@@ -99,14 +111,19 @@ export async function replay(project: Project, options: ReplayOptions): Promise<
     const there = project.stores.get(store);
     if (there !== undefined && (await restoreHold(there, body))) counts.releases++;
   }
-  const complete = sink !== null && counts.damaged + counts.otherKey + counts.elsewhere === 0;
-  if (!complete && options.acceptLoss === null) return { counts, complete, open: (await servingState(home)).open };
+  // After the holds, which win; also where lines are damaged, since what can be read is owed all the same.
+  const erasures = await replayErasures(project, erased, options.actor, () => options.onProgress?.(counts.entries));
+  counts.erasures = erasures.erasures;
+  counts.people = erasures.people;
+  counts.rows = erasures.rows;
+  const complete = sink !== null && counts.damaged + counts.otherKey + counts.elsewhere === 0 && erasures.left.length === 0;
+  if (!complete && options.acceptLoss === null) return { counts, erasures, complete, open: (await servingState(home)).open };
   if (before.restored || !before.open)
     await openHome(home, { actor: options.actor, acceptedLoss: complete ? null : options.acceptLoss, counts });
   for (const store of project.stores.values()) {
     if (store !== home && (await isMigrated(store, false))) await markReplayed(store);
   }
-  return { counts, complete, open: (await servingState(home)).open };
+  return { counts, erasures, complete, open: (await servingState(home)).open };
 
   async function take(entry: SinkEntry): Promise<void> {
     counts.entries++;
@@ -122,6 +139,7 @@ export async function replay(project: Project, options: ReplayOptions): Promise<
     } else if (entry.kind === 'hold') {
       if (await restoreHold(store, entry.body)) counts.holds++;
     } else if (entry.kind === 'hold_released') releases.push(entry);
+    else if (ERASURES.includes(entry.kind)) erased.push(entry.body);
     else counts.elsewhere++;
   }
 }

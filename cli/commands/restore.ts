@@ -58,6 +58,9 @@ const APPLIED: readonly (readonly [keyof ReplayCounts, string])[] = [
   ['links', 'links made again'],
   ['holds', 'holds placed again'],
   ['releases', 'holds released again'],
+  ['erasures', 'people erased before, of whom the backup did not know it'],
+  ['people', 'of them found again and erased'],
+  ['rows', 'rows erased, masked or cut off again'],
   ['unused', 'decisions about purposes that the manifest does not have any more'],
   ['torn', 'writes cut off, which nobody was told of'],
 ];
@@ -67,12 +70,17 @@ const MISSED: readonly (readonly [keyof ReplayCounts, string])[] = [
   ['elsewhere', 'entries of stores that the manifest does not name'],
 ];
 
-function replayedText({ counts, complete, open }: Replayed, { colours }: Context): string {
+function replayedText({ counts, erasures, complete, open }: Replayed, { colours }: Context): string {
   const told = (parts: typeof APPLIED): string[] =>
     parts.filter(([key]) => counts[key] > 0).map(([key, what]) => `  ${count(counts[key])} ${what}`);
-  const missed = told(MISSED).map((line) => colours.red(line));
+  const missed = [...told(MISSED), ...erasures.left.map((line) => `  ${line}`)].map((line) => colours.red(line));
+  const more = [
+    ...erasures.held.map((store) => `  ${store}: rows under a hold stay; when it is released: probity restore replay`),
+    ...(erasures.certificates.length > 0 ? [`  certificates ${erasures.certificates.join(', ')}`] : []),
+    ...(erasures.people > 0 && erasures.certificates.length === 0 ? ['  no certificate was issued: PROBITY_SIGNING_KEY is not set'] : []),
+  ];
   const end = open
     ? `${colours.green('✓')} open${complete ? '' : ', with the loss accepted'}`
     : `${colours.red('✗')} still closed: mend the sink, or open it with --accept-loss "why"`;
-  return [`${count(counts.entries)} entries read`, ...told(APPLIED), ...missed, end].join('\n');
+  return [`${count(counts.entries)} entries read`, ...told(APPLIED), ...more, ...missed, end].join('\n');
 }

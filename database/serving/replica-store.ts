@@ -100,6 +100,8 @@ export async function extendLease(
     const { rows } = await sql<{ open: boolean }>`
       update probity.serving set valid_until = ${clock}::timestamptz + ${leaseMs} * interval '1 millisecond', replicated_at = ${readAt}, sink = ${origin.sink}
       where incarnation = probity.incarnation() and home = ${origin.home} and rules_hash = ${origin.rulesHash}
+        -- A restored store may hold people who were erased: it stays closed until they are again.
+        and coalesce(replayed, probity.incarnation()) = probity.incarnation()
       returning true as open`.execute(trx);
     return rows.length > 0;
   });
