@@ -54,7 +54,7 @@ export async function openErasure(store: Store, manifest: Manifest, erasure: Sto
   for (const plan of erasure.tables) refuse(store.name, catalog, plan);
   const found = [...planned, ...others].map((name): TargetTable => {
     const live = liveTable(store.name, catalog, name);
-    const plan = erasure.tables.find((candidate) => candidate.table === name) ?? null;
+    const plan = withoutIdleMasks(erasure.tables.find((candidate) => candidate.table === name) ?? null);
     const detachable = incoming.filter((it) => it.edge.from === name && it.otherwise === 'detach').map((it) => it.edge);
     if (detachable.length > MOST_DETACHABLE) throw unlike(store.name, name, `more than ${MOST_DETACHABLE} references would be set null`);
     const fixed = detachable.find((edge) => detachedColumns(live, edge).length === 0);
@@ -71,6 +71,11 @@ export async function openErasure(store: Store, manifest: Manifest, erasure: Sto
     return chosen;
   });
   return { store, manifest, catalog, edges: storeEdges(catalog, manifest), erasure, tables };
+}
+
+/** What nothing references cannot be pinned: it needs no mask for that, and must not fail for want of one. */
+function withoutIdleMasks(plan: TableErasure | null): TableErasure | null {
+  return plan === null || plan.incoming.length > 0 ? plan : { ...plan, masksWhenPinned: [] };
 }
 
 function liveTable(store: string, catalog: Catalog, name: string): CatalogTable {
