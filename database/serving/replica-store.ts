@@ -160,7 +160,9 @@ export async function finishRefresh(store: Store, lease: Lease, origin: Origin):
     await sql`truncate probity.permission_span_next`.execute(trx);
     await sql`
       update probity.serving set incarnation = probity.incarnation(), home = ${origin.home}, rules_hash = ${origin.rulesHash},
-        sink = ${origin.sink}, refreshed_at = clock_timestamp(), replayed = coalesce(replayed, probity.incarnation())`.execute(trx);
+        sink = ${origin.sink}, refreshed_at = clock_timestamp(), replayed = coalesce(replayed, probity.incarnation()),
+        -- A lease that a backup brought back is none.
+        valid_until = case when incarnation = probity.incarnation() then valid_until else '-infinity' end`.execute(trx);
     return true;
   });
 }
