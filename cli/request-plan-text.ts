@@ -37,8 +37,14 @@ export function requestPlanText({ plan, hash }: BoundPlan, { colours, width }: R
   ]);
   const about = seconds(plan.stores.reduce((sum, store) => sum + store.seconds, 0));
   const foot = [
-    ...(several ? plan.classes.map((it, index) => `class ${index + 1}: ${peopleText(it.people)}${keepsText(it)}`) : []),
+    ...(several
+      ? plan.classes.map((it, index) => `class ${index + 1}: ${peopleText(it.people)}${kindText(plan, it)}${keepsText(it)}`)
+      : []),
     `${count(changedRows(plan))} rows change · about ${about}`,
+    ...(plan.apart ?? []).map(
+      ({ subject, identity, people, rows }) =>
+        `${count(rows)} of ${subject} ${rows === 1 ? 'has' : 'have'} the ${identity} of ${peopleText(people)} here, and ${rows === 1 ? 'is' : 'are'} not taken for them`,
+    ),
     ...planStores(plan).flatMap((name) => {
       const held = plan.stores.reduce((sum, { erasure, heldPeople }) => sum + (erasure.store === name ? heldPeople : 0), 0);
       return held > 0 ? [`${name}: ${heldText(held, plan.people)}`] : [];
@@ -64,6 +70,11 @@ function askedText({ asks, people }: BoundPlan['plan']): string {
 
 function peopleText(people: number): string {
   return people === 1 ? '1 person' : `${count(people)} people`;
+}
+
+/** Somebody may be known as several kinds of subject. */
+function kindText({ classes }: BoundPlan['plan'], { subject }: BoundPlan['plan']['classes'][number]): string {
+  return classes.every((it) => it.subject === subject) ? '' : ` as ${subject}`;
 }
 
 function keepsText({ scope: { remaining } }: BoundPlan['plan']['classes'][number]): string {

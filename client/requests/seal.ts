@@ -51,7 +51,8 @@ export async function sealNew({ home, env, manifest }: Project, people: readonly
   return true;
 }
 
-function masterKeys(env: Project['env']) {
+/** Null: there are none here. */
+export function masterKeys(env: Project['env']) {
   try {
     return readMasterKeys(env);
   } catch (error) {

@@ -1,12 +1,23 @@
 import { permission } from '../../domain/permission/permission.ts';
 import { permissionRules } from '../../domain/permission/rules.ts';
 import { MICROS_PER_MS, type SubjectFacts } from '../../domain/permission/types.ts';
+import type { Catalog } from '../../domain/catalog.ts';
 import { canonicalJson } from '../../domain/canonical.ts';
 import { planErasure } from '../../domain/requests/erasure.ts';
 import { KEY_IDENTITY } from '../../domain/requests/graph.ts';
 import type { ErasureGround, ErasureScope, StoreErasure } from '../../domain/requests/model.ts';
-import { membersHash, type ErasurePlan, type PlannedAsk, type PlannedClass, type StorePlan } from '../../domain/requests/plan.ts';
+import {
+  membersHash,
+  type ErasurePlan,
+  type PlannedAsk,
+  type PlannedClass,
+  type PlannedDoubt,
+  type StorePlan,
+} from '../../domain/requests/plan.ts';
+import { kindsOf, type PersonKind } from '../../domain/requests/person-kinds.ts';
 import { erasureScope } from '../../domain/requests/remaining.ts';
+import type { ResolvedPerson } from '../../domain/requests/resolve.ts';
+import type { KeyProvider } from '../../domain/requests/vault.ts';
 import type { Manifest } from '../../manifest/model.ts';
 import { readCatalog } from '../catalog.ts';
 import { translating } from '../errors.ts';
@@ -15,10 +26,11 @@ import type { Store } from '../store.ts';
 import { countErasure } from './erasure/count.ts';
 import { analyseKeys, removeOtherKeys, writeKeys, type RunKey } from './erasure/keys.ts';
 import { openErasure } from './erasure/target.ts';
-import { identitiesOf } from './identities.ts';
 import type { RequestRow } from './model.ts';
-import { manifestsAt, requestPeople, type Applied } from './plans.ts';
+import { manifestsAt, type Applied } from './plans.ts';
+import { resolvePeople } from './resolve.ts';
 import { writePeople } from './run-people.ts';
+import { readSeeds } from './seeds.ts';
 
 export interface PlanningRequests {
   readonly home: Store;
@@ -31,14 +43,18 @@ export interface PlanningRequests {
   readonly rows: readonly RequestRow[];
   readonly run: string;
   readonly asOf: Date;
+  /** Where what requesters gave is read; null or nothing: no master key is here, and the run's keys are what is known of it. */
+  readonly vault?: KeyProvider | null;
   readonly progress?: (store: string) => void;
 }
 
 export interface PlannedRequests {
   /** Null: of none of them anybody is known. */
   readonly plan: ErasurePlan | null;
-  /** Requests behind which nobody of the manifest's subjects is known: the plan is about the others. */
+  /** Requests that the plan is not about, since nobody of the manifest's subjects is known behind them, or several might be. */
   readonly unknown: readonly string[];
+  /** Of these, why: a sentence that names no person and says what to do. */
+  readonly why: ReadonlyMap<string, string>;
 }
 
 /** People of one class whose rows are changed in one transaction. Fewer make more statements, more hold locks for longer; see docs/benchmarks.md. */
@@ -50,22 +66,24 @@ export const PEOPLE_AT_ONCE = 250;
  */
 export async function planRequests(request: PlanningRequests): Promise<PlannedRequests> {
   const { home, stores, manifest, run, id } = request;
-  const { people, unknown } = await peopleOf(request);
-  if (people.length === 0) return { plan: null, unknown };
-  const classes = classesOf(people);
-  const keys = await keysOf(stores, manifest, classes);
-  await writePeople(home, run, classes.flatMap(({ people: some }) => some.map(({ row, person }) => ({ person, request: row.id })))); // prettier-ignore
+  const catalogs = new Map<string, Catalog>();
+  for (const name of Object.keys(manifest.stores)) catalogs.set(name, await readCatalog(stores.get(name)!));
+  const { askers, rows, apart, ...left } = await peopleOf(request, catalogs);
+  if (askers.length === 0) return { plan: null, ...left };
+  const classes = classesOf(askers);
+  const keys = keysOf(manifest, classes);
+  await writePeople(home, run, rows.map(({ id: request }, person) => ({ person, request }))); // prettier-ignore
   const plans: StorePlan[] = [];
   for (const name of Object.keys(manifest.stores).sort()) {
     const store = stores.get(name)!;
     request.progress?.(name);
-    const catalog = await readCatalog(store);
-    const erasures = classes.map(({ first }) => planErasure(first.subject, first.scope, catalog, manifest, first.before?.manifest));
+    const catalog = catalogs.get(name)!;
+    const erasures = classes.map(({ first }) => planErasure(first.kind.subject, first.scope, catalog, manifest, first.before?.manifest));
     const planned = erasures.flatMap((erasure, of) => (erasure.tables.length + erasure.problems.length > 0 ? [{ erasure, of }] : []));
     // Whoever holds nothing anywhere is known at home all the same, for as long as the run lasts.
     const here = name === home.name ? classes.map((_, of) => of) : planned.map(({ of }) => of);
     if (here.length === 0) continue;
-    const written = here.map((of) => ({ subject: classes[of]!.first.subject, keys: keys[of]! }));
+    const written = here.map((of) => ({ subject: classes[of]!.first.kind.subject, keys: keys[of]! }));
     await removeOtherKeys(store, run, written.flatMap((it) => it.keys)); // prettier-ignore
     for (const it of written) await writeKeys(store, run, it.subject, it.keys);
     await analyseKeys(store);
@@ -79,65 +97,95 @@ export async function planRequests(request: PlanningRequests): Promise<PlannedRe
     asOf: request.asOf.toISOString(),
     timezone: manifest.timezone,
     request: id,
-    members: membersHash(people.map(({ row }) => row.id)),
-    people: people.length,
-    asks: asksOf(people),
+    members: membersHash(rows.map((row) => row.id)),
+    people: rows.length,
+    asks: asksOf(rows),
     classes: classes.map(({ planned }) => planned),
     run,
+    ...(apart.length > 0 && { apart }),
     stores: plans,
   };
-  return { plan, unknown };
+  return { plan, ...left };
 }
 
-/** Who asked, and what ends for them. */
+/** Somebody who asked, as one kind of subject: whoever is two kinds stands in two classes. */
 interface Asker {
   readonly row: RequestRow;
-  readonly subject: string;
-  readonly key: string;
+  /** Ordinal within the run. */
+  readonly person: number;
+  readonly kind: PersonKind;
   /** In force when it came; null: none was ever applied. */
   readonly before: Applied | null;
   readonly scope: ErasureScope;
 }
 
+interface People extends Omit<PlannedRequests, 'plan'> {
+  readonly apart: readonly PlannedDoubt[];
+  readonly askers: readonly Asker[];
+  /** Of whom anybody is known, in the order of their numbers. */
+  readonly rows: readonly RequestRow[];
+}
+
 /** In the order of the requests' numbers. What ends is judged by what held the moment before each request came. */
-async function peopleOf({ home, manifest, rows }: PlanningRequests): Promise<{ people: Asker[]; unknown: string[] }> {
-  const sorted = rows.toSorted((one, other) => (one.id < other.id ? -1 : 1));
-  const known = await requestPeople(home, sorted.map(({ id }) => id)); // prettier-ignore
-  const found = sorted.map((row) => ({ row, who: known.get(row.id)?.find(({ subject }) => subject in manifest.subjects) }));
-  const askers = found.flatMap(({ row, who }) => (who === undefined ? [] : [{ row, ...who }]));
-  const unknown = found.flatMap(({ row, who }) => (who === undefined ? [row.id] : []));
+async function peopleOf(request: PlanningRequests, catalogs: ReadonlyMap<string, Catalog>): Promise<People> {
+  const { home, stores, manifest, run, vault = null } = request;
+  const sorted = request.rows.toSorted((one, other) => (one.id < other.id ? -1 : 1));
+  const seeds = await readSeeds(home, manifest, sorted.map(({ id }) => id), { run, vault }); // prettier-ignore
+  const people = await resolvePeople(stores, manifest, sorted.map(({ id }) => seeds.get(id)!), catalogs); // prettier-ignore
+  const found = sorted.map((row, at) => {
+    const seed = seeds.get(row.id)!;
+    return { row, seed, resolved: people[at]!, kinds: kindsOf(manifest, seed.subject, people[at]!) };
+  });
+  const clear = found.filter(({ resolved, kinds }) => resolved.ambiguous.length === 0 && kinds.length > 0);
+  const left = found.filter((it) => !clear.includes(it));
   return translating(home, async () => {
-    const before = await manifestsAt(home.db, askers.map(({ row }) => row.receivedAt)); // prettier-ignore
+    const before = await manifestsAt(home.db, clear.map(({ row }) => row.receivedAt)); // prettier-ignore
     const rules = new Map<Manifest, ReturnType<typeof permissionRules>>();
     const said = new Map<string, { histories: ReadonlyMap<string, HistoryRecord[]>; facts: (key: string) => SubjectFacts }>();
-    for (const [subject, some] of Map.groupBy(askers, (it) => it.subject)) {
+    const known = clear.flatMap(({ resolved, seed }) => [...resolved.keys, { subject: seed.subject ?? '', key: seed.key ?? '' }]);
+    for (const [subject, some] of Map.groupBy(known, (it) => it.subject)) {
       const keys = [...new Set(some.map(({ key }) => key))];
       const [histories, facts] = [await readHistories(home.db, subject, keys), await readManyFacts(home.db, subject, keys)];
       said.set(subject, { histories, facts });
     }
-    const people = askers.map(({ row, subject, key }, at): Asker => {
-      const inForce = before[at] ?? null;
+    const askers = clear.flatMap(({ row, seed, resolved, kinds }, person): Asker[] => {
+      const inForce = before[person] ?? null;
       const by = inForce?.manifest ?? manifest;
       if (!rules.has(by)) rules.set(by, permissionRules(by));
-      const { histories, facts } = said.get(subject)!;
-      const scope = scopeOf(row, histories.get(key) ?? [], facts(key), by, rules.get(by)!);
-      return { row, subject, key, before: inForce, scope };
+      // As who they asked first: it says under which law they are.
+      const keys = [{ subject: seed.subject ?? '', key: seed.key ?? '' }, ...resolved.keys];
+      const facts = keys.map(({ subject, key }) => {
+        const { histories, facts: factsOf } = said.get(subject)!;
+        return { history: histories.get(key) ?? [], facts: factsOf(key) };
+      });
+      const scope = scopeOf(row, facts, by, rules.get(by)!);
+      return kinds.map((kind) => ({ row, person, kind, before: inForce, scope }));
     });
-    return { people, unknown };
+    return {
+      askers,
+      rows: clear.map(({ row }) => row),
+      unknown: left.map(({ row }) => row.id),
+      why: new Map(left.map(({ row, resolved }) => [row.id, doubtText(row.id, resolved)])),
+      apart: apartOf(clear.map(({ resolved }) => resolved)),
+    };
   });
 }
 
+/** One person has one scope, whatever they are known as: what goes on for them as one kind keeps what they are as another. */
 function scopeOf(
   row: RequestRow,
-  history: readonly HistoryRecord[],
-  facts: SubjectFacts,
+  known: readonly { readonly history: readonly HistoryRecord[]; readonly facts: SubjectFacts }[],
   before: Manifest,
   rules: ReturnType<typeof permissionRules>,
 ): ErasureScope {
   const at = row.receivedAt.getTime() * MICROS_PER_MS - 1;
-  const ask = (purpose: string) => permission(rules, history, facts, { purpose, channel: null, at });
+  const ask = (purpose: string) => {
+    const answers = known.map(({ history, facts }) => permission(rules, history, facts, { purpose, channel: null, at }));
+    return answers.find(({ allowed }) => allowed) ?? answers[0]!;
+  };
   const answers = Object.fromEntries(Object.keys(before.purposes).map((purpose) => [purpose, ask(purpose)]));
-  const upheld = history.filter(({ decision }) => decision === 'objection_upheld').map(({ purpose }) => purpose);
+  const decided = known.flatMap(({ history }) => history).filter(({ decision }) => decision === 'objection_upheld');
+  const upheld = [...new Set(decided.map(({ purpose }) => purpose))];
   const asked = {
     kind: row.kind,
     grounds: row.grounds as readonly ErasureGround[],
@@ -145,52 +193,68 @@ function scopeOf(
     channel: null,
     upheld,
   };
-  return erasureScope(asked, { regime: facts.regime, answers }, before);
+  return erasureScope(asked, { regime: known[0]!.facts.regime, answers }, before);
 }
 
 interface AskerClass {
   readonly planned: PlannedClass;
   readonly first: Asker;
-  /** With their ordinals in the run. */
-  readonly people: readonly (Asker & { readonly person: number })[];
+  readonly people: readonly Asker[];
 }
 
 /** In an order of their own, so that the same people make the same classes whenever they are planned. */
-function classesOf(people: readonly Asker[]): AskerClass[] {
-  const numbered = people.map((it, person) => ({ ...it, person }));
-  const alike = Map.groupBy(numbered, ({ subject, before, scope }) => canonicalJson({ subject, before: before?.hash ?? null, scope }));
+function classesOf(askers: readonly Asker[]): AskerClass[] {
+  const alike = Map.groupBy(askers, ({ kind: { subject }, before, scope }) =>
+    canonicalJson({ subject, before: before?.hash ?? null, scope }),
+  );
   return [...alike]
     .sort(([one], [other]) => (one < other ? -1 : 1))
     .map(([, some]) => {
       const first = some[0]!;
-      const { subject, scope, before } = first;
-      return { planned: { subject, before: before?.hash ?? null, scope, people: some.length }, first, people: some };
+      const { kind, scope, before } = first;
+      return { planned: { subject: kind.subject, before: before?.hash ?? null, scope, people: some.length }, first, people: some };
     });
 }
 
-function asksOf(people: readonly Asker[]): PlannedAsk[] {
-  const alike = Map.groupBy(people, ({ row: { kind, grounds, purpose } }) => canonicalJson({ kind, grounds: [...grounds], purpose }));
+function doubtText(id: string, { ambiguous }: ResolvedPerson): string {
+  const [first] = ambiguous;
+  if (first === undefined)
+    return 'nobody of the subjects that the manifest declares is known behind it: a person must find out who it is about';
+  const what = ambiguous.map(({ subject, identity, rows }) => `${rows} of ${subject} would be this one person by ${identity}`).join(', ');
+  const about = `${first.subject}.${first.identity}`;
+  return `${what}. A person must find out. If all of them are: probity request identity ${id} --accept ${about}. If not: --reject ${about}, and give the key of each that is, with --subject ${first.subject}`;
+}
+
+/** How many people share a number or a name with others, by whose it is. */
+function apartOf(people: readonly ResolvedPerson[]): PlannedDoubt[] {
+  const alike = Map.groupBy(people.flatMap((it) => it.apart), ({ subject, identity }) => `${subject}.${identity}`); // prettier-ignore
+  return [...alike].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, some]) => {
+    const { subject, identity } = some[0]!;
+    return { subject, identity, people: some.length, rows: some.reduce((sum, { rows }) => sum + rows, 0) };
+  }); // prettier-ignore
+}
+
+function asksOf(rows: readonly RequestRow[]): PlannedAsk[] {
+  const alike = Map.groupBy(rows, ({ kind, grounds, purpose }) => canonicalJson({ kind, grounds: [...grounds], purpose }));
   return [...alike]
     .sort(([one], [other]) => (one < other ? -1 : 1))
     .map(([, some]) => {
-      const { kind, grounds, purpose } = some[0]!.row;
+      const { kind, grounds, purpose } = some[0]!;
       return { kind, grounds, purpose, people: some.length };
     });
 }
 
-/** By class: the subjects' keys, and their identities as their own table has them, in chunks that are numbered through the run. */
-async function keysOf(stores: ReadonlyMap<string, Store>, manifest: Manifest, classes: readonly AskerClass[]): Promise<RunKey[][]> {
-  const identities = await identitiesOf(stores, manifest, classes.flatMap(({ people }) => people)); // prettier-ignore
+/** By class: the subjects' keys and identities, in chunks that are numbered through the run. */
+function keysOf(manifest: Manifest, classes: readonly AskerClass[]): RunKey[][] {
   let chunks = 0;
   return classes.map(({ people }, of) => {
     const from = chunks;
     chunks += Math.ceil(people.length / PEOPLE_AT_ONCE);
-    return people.flatMap(({ subject, key, person }, at): RunKey[] => {
-      const declared = manifest.subjects[subject]!;
-      const parts = declared.key.length === 1 ? [key] : (JSON.parse(key) as string[]);
+    return people.flatMap(({ kind, person }, at): RunKey[] => {
       const one = { chunk: from + Math.floor(at / PEOPLE_AT_ONCE), person, class: of };
-      const known = identities(subject, key).map(([identity, value]): RunKey => ({ ...one, identity, parts: [value] }));
-      return [{ ...one, identity: KEY_IDENTITY, parts }, ...known];
+      const single = manifest.subjects[kind.subject]!.key.length === 1;
+      const keys = kind.keys.map((key) => ({ ...one, identity: KEY_IDENTITY, parts: single ? [key] : (JSON.parse(key) as string[]) }));
+      return [...keys, ...kind.identities.map(({ identity, value }) => ({ ...one, identity, parts: [value] }))];
     });
   });
 }

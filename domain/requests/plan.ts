@@ -22,8 +22,18 @@ export interface ErasurePlan {
   readonly classes: readonly PlannedClass[];
   /** Under which the keys of the people stand in every store until it closes. */
   readonly run: string;
+  /** Who shares a number or a name with people of the plan and was not taken for them; left out where there is nobody. */
+  readonly apart?: readonly PlannedDoubt[];
   /** One for each store and class, by store. */
   readonly stores: readonly StorePlan[];
+}
+
+export interface PlannedDoubt {
+  readonly subject: string;
+  readonly identity: string;
+  /** Of the plan. */
+  readonly people: number;
+  readonly rows: number;
 }
 
 export interface PlannedAsk {

@@ -55,7 +55,8 @@ export async function removeOtherKeys(
   runId: string,
   keys: readonly Pick<RunKey, 'chunk' | 'person' | 'class'>[],
 ): Promise<void> {
-  const places = [...new Map(keys.map((key) => [key.person, key])).values()];
+  // Somebody who is known as two kinds of subject stands in two classes.
+  const places = [...new Map(keys.map((key) => [`${key.person} ${key.class}`, key])).values()];
   await translating(store, () =>
     sql`
       delete from probity.run_key k where k.run_id = ${runId} and not exists (
