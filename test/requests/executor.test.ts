@@ -132,6 +132,20 @@ test('masks satisfy types, lengths, domains, checks over one and over several co
   expect((await verifyChunk(target, { runId, chunk: 0, class: 0 })).remaining).toBe(0);
 });
 
+test('of a closed list every row wears the same value', async () => {
+  await world.query(
+    `create table customer (customer_id int primary key, kind text not null check (kind in ('it''s a phone', 'tablet', 'desktop')));
+     insert into customer values (1, 'tablet'), (2, 'desktop'), (3, 'tablet')`,
+  );
+  const target = await open([{ table: 'public.customer', rows: 'mask', masks: ['kind'] }]);
+  await (await new Run(target, await keys([1, 2])).open()).take(0);
+  expect(await world.query('select kind from customer order by customer_id')).toEqual([
+    { kind: `it's a phone` },
+    { kind: `it's a phone` },
+    { kind: 'tablet' },
+  ]);
+});
+
 test.each([
   [
     'a check that nothing fits',

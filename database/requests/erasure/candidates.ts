@@ -13,6 +13,8 @@ export function candidates(column: CatalogColumn, constraints: TableConstraints,
   // A check may want what only a made-up value looks like.
   if (column.typeCategory === 'string')
     found.push(...derivedForms(column, integerKey).map((form): MaskValue => ({ kind: 'derived', form })));
+  // Of a closed list every row gets the same one, which then says nothing any more.
+  found.push(...(constraints.listed.get(name) ?? []).map(constant));
   return found;
 }
 

@@ -9,6 +9,8 @@ export interface TableConstraints {
   readonly nullOnce: ReadonlySet<string>;
   /** Labels of columns whose type is an enum, in its order. */
   readonly labels: ReadonlyMap<string, readonly string[]>;
+  /** What stands in quotes in checks over one column, such as the values that it lists. */
+  readonly listed: ReadonlyMap<string, readonly string[]>;
 }
 
 export interface TableCheck {
@@ -44,12 +46,20 @@ export async function readConstraints(db: Kysely<unknown>, oid: number): Promise
     )
     select type.name, pg_catalog.array_agg(e.enumlabel::text order by e.enumsortorder) as labels
     from type join pg_catalog.pg_enum e on e.enumtypid = type.oid group by type.name order by type.name`.execute(db);
+  const alone = [...Map.groupBy(checks.rows, ({ columns }) => (columns.length === 1 ? columns[0] : undefined))].filter(
+    ([column]) => column !== undefined,
+  );
   return {
     checks: checks.rows,
     unique: new Set(unique.rows.map((row) => row.name)),
     nullOnce: new Set(unique.rows.filter((row) => row.null_once).map((row) => row.name)),
     labels: new Map(labels.rows.map((row) => [row.name, row.labels])),
+    listed: new Map(alone.map(([column, found]) => [column!, found.flatMap(({ expression }) => literals(expression))])),
   };
+}
+
+function literals(expression: string): string[] {
+  return [...expression.matchAll(/'((?:[^'\\]|'')*)'::/g)].map(([, text]) => text!.replaceAll("''", "'"));
 }
 
 /** Settings under which expressions are printed, and read again, with every name in full. */
