@@ -132,6 +132,22 @@ test('masks satisfy types, lengths, domains, checks over one and over several co
   expect((await verifyChunk(target, { runId, chunk: 0, class: 0 })).remaining).toBe(0);
 });
 
+test('a trigger that keeps the time of the last change does not undo a mask', async () => {
+  await world.query(
+    `create table customer (customer_id int primary key, name text not null, seen_at timestamptz, updated_at timestamptz not null);
+     insert into customer values (1, 'One', '2026-01-01', '2026-01-01'), (2, 'Two', '2026-01-01', '2026-01-01');
+     create function stamp() returns trigger language plpgsql as $$ begin new.updated_at = now(); return new; end $$;
+     create trigger stamp before update on customer for each row execute function stamp()`,
+  );
+  const target = await open([{ table: 'public.customer', rows: 'mask', masks: ['name', 'seen_at', 'updated_at'] }]);
+  const runId = await keys([1]);
+  await (await new Run(target, runId).open()).take(0);
+  expect((await verifyChunk(target, { runId, chunk: 0, class: 0 })).remaining).toBe(0);
+  await world.query(`alter table customer disable trigger stamp; update customer set updated_at = '2026-02-01' where customer_id = 1`);
+  await world.query('alter table customer enable trigger stamp');
+  expect((await verifyChunk(target, { runId, chunk: 0, class: 0 })).remaining).toBe(1);
+});
+
 test('of a closed list every row wears the same value', async () => {
   await world.query(
     `create table customer (customer_id int primary key, kind text not null check (kind in ('it''s a phone', 'tablet', 'desktop')));

@@ -37,12 +37,28 @@ export function maskedColumns(masks: TableMasks, plan: TableErasure, staying: St
   return columns;
 }
 
-/** A row is still to be masked while a column differs from its mask. Null when there is nothing to mask in the table. */
+/** A run is over by then, and what a trigger wrote says when we changed the row, not when the person did anything. */
+const WRITTEN_BY_TRIGGER = '1 day';
+
+/**
+ * A row is still to be masked while a column differs from its mask. Null when there is nothing to mask in the table. A trigger that keeps the
+ * time of the last change writes it into the masked row, too: there a time of the last day counts as masked.
+ */
 export function needsMask(masks: TableMasks, plan: TableErasure, staying: Staying, alias: string): Condition | null {
   const columns = [...maskedColumns(masks, plan, staying, alias)];
   if (columns.length === 0) return null;
   // As text, since not every type has an equality.
-  return any(columns.map(([name, value]) => sql<boolean>`${ident(alias, name)}::text is distinct from (${value})::text`));
+  return any(columns.map(([name, value]) => sql<boolean>`${ident(alias, name)}::text is distinct from (${value})::text${stamped(name)}`));
+
+  function stamped(name: string): RawBuilder<unknown> {
+    if (!stampsTimes(masks.live) || !/^timestamp(tz)?$/.test(liveColumn(masks.live, name).baseType)) return sql``;
+    const [column, before] = [ident(alias, name), sql`${WRITTEN_BY_TRIGGER}::text::interval`];
+    return sql` and coalesce(${column} not between statement_timestamp() - ${before} and statement_timestamp(), true)`;
+  }
+}
+
+function stampsTimes({ triggers }: CatalogTable): boolean {
+  return triggers.some((it) => it.enabled && it.timing === 'before' && it.level === 'row' && it.events.includes('update'));
 }
 
 export function maskValue(masks: TableMasks, name: string, value: MaskValue, alias: string): RawBuilder<unknown> {
