@@ -4,15 +4,13 @@ import { incarnation } from '../database/incarnation.ts';
 import { currentPlan, type BoundPlan } from '../database/requests/plans.ts';
 import { readApproval } from '../database/requests/decisions.ts';
 import { planRequests } from '../database/requests/planner.ts';
-import type { RequestRow } from '../database/requests/model.ts';
-import { readRequests } from '../database/requests/read.ts';
-import { changeRequest } from '../database/requests/verbs.ts';
+import { MovedOn, movePlanned, readPlanned, type Planned } from '../database/requests/planned.ts';
 import { bindRunPlan, currentManifest, openRun, readManifest, setRunState } from '../database/runs.ts';
 import type { Store } from '../database/store.ts';
 import { SERVICE } from '../domain/requests/actor.ts';
-import { planDrifted, planStores, type ErasurePlan, type StorePlan } from '../domain/requests/plan.ts';
+import { membersHash, planDrifted, planStores, type ErasurePlan, type StorePlan } from '../domain/requests/plan.ts';
 import { approvalPolicy } from '../domain/requests/policy.ts';
-import { move, type RequestVerb } from '../domain/requests/state.ts';
+import { isOver, type RequestVerb } from '../domain/requests/state.ts';
 import type { Manifest } from '../manifest/model.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { refusal } from './failures.ts';
@@ -40,15 +38,15 @@ const NOTHING = { runId: '', stores: 0 };
 /** Lets an approved request begin, once its plan is found to be what would happen now. Repeating it gives what the first call found. */
 export async function openErasureRun(dependencies: ActivityDependencies, requestId: string): Promise<OpenedErasure> {
   const { home } = dependencies;
-  const [row] = await readRequests(home, { id: requestId, limit: 1 });
-  if (row === undefined) return { state: 'unknown', ...NOTHING };
-  if (row.closedAt !== null) return { state: 'over', ...NOTHING };
+  const found = await readPlanned(home, requestId);
+  if (found === null) return { state: 'unknown', ...NOTHING };
+  if (isOver(found.state)) return { state: 'over', ...NOTHING };
   const bound = await currentPlan(home.db, requestId);
-  if (bound === null || (row.state !== 'approved' && row.state !== 'running')) return { state: 'waiting', ...NOTHING };
+  if (bound === null || (found.state !== 'approved' && found.state !== 'running')) return { state: 'waiting', ...NOTHING };
   const { plan } = bound;
   const opened: OpenedErasure = { state: 'running', runId: plan.run, stores: planStores(plan).length };
-  if (row.state === 'running') return opened;
-  return (await approved(dependencies, bound)) ? begin(dependencies, row, bound, opened) : { state: 'waiting', ...NOTHING };
+  if (found.state === 'running') return opened;
+  return (await approved(dependencies, bound)) ? begin(dependencies, found, bound, opened) : { state: 'waiting', ...NOTHING };
 }
 
 /**
@@ -64,7 +62,7 @@ async function approved({ home, signingKey }: ActivityDependencies, { plan, hash
 
 async function begin(
   dependencies: ActivityDependencies,
-  row: RequestRow,
+  { id, rows }: Planned,
   { plan, hash }: BoundPlan,
   opened: OpenedErasure,
 ): Promise<OpenedErasure> {
@@ -77,11 +75,14 @@ async function begin(
   const stores = new Map(Object.keys(manifest.stores).map((name) => [name, dependencies.store(manifest, name)]));
   for (const store of stores.values()) await refuseRestored(store, store === home);
   const asOf = await clockOf(home);
-  const { plan: now } = await planRequests({ home, stores, manifest, manifestHash, id: row.id, rows: [row], run: plan.run, asOf });
-  if (now === null || planDrifted(plan, now)) {
-    await step(home, row.id, 'revise', 'plan_drifted');
+  const drifted = async (code: string): Promise<OpenedErasure> => {
+    await step(home, id, 'revise', code);
     return { state: 'drifted', ...NOTHING };
-  }
+  };
+  // Nothing is counted for people among whom somebody is missing.
+  if (membersHash(rows.map((row) => row.id)) !== plan.members) return drifted('members_changed');
+  const { plan: now } = await planRequests({ home, stores, manifest, manifestHash, id, rows, run: plan.run, asOf });
+  if (now === null || planDrifted(plan, now)) return drifted('plan_drifted');
   const lives = await Promise.all(planStores(plan).map(async (name) => [name, await incarnation(stores.get(name)!.db)]));
   await openRun(home.db, {
     runId: plan.run,
@@ -94,18 +95,15 @@ async function begin(
   });
   await bindRunPlan(home.db, plan.run, hash);
   await setRunState(home.db, plan.run, 'running');
-  await step(home, row.id, 'start', null);
+  await step(home, id, 'start', null, plan.members);
   return opened;
 }
 
-/** Does one thing to a request in the service's name; a request that has moved on meanwhile stays as it is. */
-export async function step(home: Store, requestId: string, verb: RequestVerb, code: string | null): Promise<void> {
-  const at = await clockOf(home);
-  await changeRequest(home, requestId, { actor: SERVICE.name, at }, (row) => {
-    const found = move(row.kind, row.state, verb);
-    if ('refused' in found) throw refusal('moved on', `${row.id}: ${found.refused}`);
-    const closedAt = found.state === 'closed' ? at : row.closedAt;
-    return { verb, row: { ...row, state: found.state, closedAt }, code, evidence: null, note: null, decision: null };
+/** Does one thing in the service's name to all requests of a plan; where one has moved on meanwhile, all stay as they are. */
+export async function step(home: Store, id: string, verb: RequestVerb, code: string | null, members?: string): Promise<void> {
+  const moving = { verb, actor: SERVICE.name, at: await clockOf(home), code, ...(members !== undefined && { members }) };
+  await movePlanned(home, id, moving).catch((error: unknown) => {
+    throw error instanceof MovedOn ? refusal('moved on', error.message) : error;
   });
 }
 

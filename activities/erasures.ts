@@ -3,13 +3,15 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { sql } from 'kysely';
 import { readCatalog } from '../database/catalog.ts';
-import { issueCertificate } from '../database/certificates.ts';
+import { issueCertificate, readCertificate } from '../database/certificates.ts';
 import { runRecords } from '../database/ledger.ts';
 import { carryOut, closedHeld, releaseTables, takeTables, type ClassTarget } from '../database/requests/carry.ts';
 import { readApproval } from '../database/requests/decisions.ts';
 import { removeKeys } from '../database/requests/erasure/keys.ts';
 import { leadsTo } from '../database/requests/erasure/reach.ts';
 import { openErasure } from '../database/requests/erasure/target.ts';
+import { oblige } from '../database/requests/obligations.ts';
+import { readPlanned } from '../database/requests/planned.ts';
 import { removePeople } from '../database/requests/run-people.ts';
 import type { ExpectedRows } from '../database/requests/scan-query.ts';
 import { readScanScope, scan } from '../database/requests/scan.ts';
@@ -29,6 +31,8 @@ import { withoutDismissed } from '../domain/requests/scan.ts';
 import type { Manifest } from '../manifest/model.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { guarded, refusal } from './failures.ts';
+import { tellOfErasure } from './notices.ts';
+import { buryErased } from './tombstones.ts';
 import { erasureContext, openErasureRun, step, type OpenedErasure } from './erasures-open.ts';
 
 export interface StoreRequest {
@@ -38,8 +42,8 @@ export interface StoreRequest {
 }
 
 export interface Finished {
-  /** `held`: it goes on when the holds are released. `hits`: the scan found the person where nobody expected it, so that somebody must look. */
-  readonly state: 'closed' | 'held' | 'hits' | 'incomplete';
+  /** `held`: it goes on when the holds are released. `hits`: the scan found the person where nobody expected it, so that somebody must look. `recipients`: it is done, and somebody has still to hear of it. */
+  readonly state: 'closed' | 'held' | 'hits' | 'recipients' | 'incomplete';
   /** Of the certificate; null: none was issued. */
   readonly serial: number | null;
   readonly outcome: string;
@@ -105,6 +109,13 @@ export function erasureActivities(dependencies: ActivityDependencies) {
       const { plan, manifest, hash } = context;
       const run = await readRun(home.db, plan.run);
       if (run === null) throw refusal('restored', `The home store has lost the run of ${requestId}`);
+      if (run.state === 'complete') {
+        // The answer of an earlier call was lost.
+        const issued = await readCertificate(home.db, plan.run);
+        const found = await readPlanned(home, requestId);
+        if (issued !== null && found?.state === 'closed')
+          return { state: 'closed', serial: issued.certificate.serial, outcome: issued.certificate.outcome };
+      }
       const key = dependencies.signingKey();
       const approval = await readApproval(home, { request: requestId, plan: hash }, approvalPolicy(manifest), createPublicKey(key));
       const stores = planStores(plan).map((_, index) => context.at(index).store);
@@ -124,6 +135,10 @@ export function erasureActivities(dependencies: ActivityDependencies) {
         });
         return { state: why, serial: null, outcome };
       }
+      const buried = await buryErased(dependencies, context, records);
+      const reasons = new Map(approval.givenUp.map(({ recipient, reason }) => [recipient, reason]));
+      const told = await tellOfErasure(home, context, reasons);
+      if (told.waits) return { state: 'recipients', serial: null, outcome };
       const content = {
         organisation: manifest.organisation,
         job: 'requests',
@@ -137,17 +152,18 @@ export function erasureActivities(dependencies: ActivityDependencies) {
         startedAt: run.openedAt.toISOString(),
         outcome,
         tables,
-        statements: erasureStatements(plan, records, scans),
+        statements: [...erasureStatements(plan, records, scans), ...buried, ...told.statements],
         heads: chainHeads(records),
       };
       const { certificate } = await issueCertificate(home, content, records, key);
+      await oblige(home, { plan, manifest, store: (name) => dependencies.store(manifest, name) });
       for (const store of new Set([...stores, home])) {
         await removeScan(store, plan.run);
         await removeKeys(store, plan.run);
       }
       await removePeople(home, plan.run);
       await setRunState(home.db, plan.run, 'complete');
-      await step(home, requestId, 'finish', outcome.replaceAll(' ', '_'));
+      await step(home, requestId, 'finish', certificate.outcome.replaceAll(' ', '_'));
       return { state: 'closed', serial: certificate.serial, outcome: certificate.outcome };
     });
 

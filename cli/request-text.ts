@@ -1,4 +1,6 @@
-import { restsWith, type RequestEvent, type ShownRequest } from '../client/requests/read.ts';
+import { lastDone, restsWith, type RequestEvent, type ShownRequest } from '../client/requests/read.ts';
+import { obligedText, type Obligation } from './obligation-text.ts';
+import { noticeText, type Notice } from '../client/requests/notices.ts';
 import { showDay, showShortDay, showTime, showTimeOfDay } from '../client/times.ts';
 import { groundsText, isOver, REFUSAL_ARTICLES } from '../client/requests/words.ts';
 import type { Context } from './context.ts';
@@ -28,7 +30,7 @@ function stateText(request: ShownRequest): string {
   if (request.waiting.length > 0) return `waits for ${request.waiting.join(', ')}`;
   if (request.state === 'suppressed' || (request.state === 'open' && Object.keys(request.suppressed).length > 0))
     return request.state === 'suppressed' ? 'in force everywhere' : 'in force';
-  return request.state;
+  return request.batch === null || isOver(request.state) ? request.state : `${request.state} in ${request.batch}`;
 }
 
 export function listText(found: readonly ShownRequest[], zone: string, width: number | null, now: Date): string {
@@ -47,7 +49,7 @@ export function listText(found: readonly ShownRequest[], zone: string, width: nu
 }
 
 /** What a person can do next; empty where nothing is left, or nobody can yet. */
-function nextText({ id, state, kind, suppressed }: ShownRequest, last: RequestEvent | undefined): string[] {
+function nextText({ id, state, kind, suppressed, batch }: ShownRequest, last: RequestEvent | undefined): string[] {
   if (state === 'received')
     return [
       `Next        find out who asks: probity request verify ${id} --method login --evidence SESSION`,
@@ -56,12 +58,17 @@ function nextText({ id, state, kind, suppressed }: ShownRequest, last: RequestEv
   if (state === 'verifying') return [`Next        when they answer: probity request verify ${id} --method login --evidence SESSION`];
   if (state === 'suppressed' && kind !== 'withdrawal') return [`Next        tell them: probity request reply ${id} --sent`];
   if (state === 'open' && kind === 'rectification') return [`Next        put it right, then tell them: probity request reply ${id} --sent`];
-  if (kind === 'access' || kind === 'portability')
-    return state === 'open' ? ['NOT DONE    this version does not gather what is held: do it by hand, until the due day'] : [];
+  if (state === 'open' && (kind === 'access' || kind === 'portability'))
+    return [`Next        gather what is held: PROBITY_ACTOR_TOKEN=… probity request copy ${id} --out FOLDER`];
+  if (state === 'copied') return [`Next        hand the copy over, then: probity request reply ${id} --sent`];
+  if (kind === 'access' || kind === 'portability') return [];
   if ((state === 'open' && Object.keys(suppressed).length === 0) || state === 'suppressed')
     return [`Next        see what it would touch: probity request plan ${id}`];
+  if (batch !== null && !isOver(state)) return [];
   if (state === 'planned') return [`Next        look at the plan and approve it: probity request plan ${id}`];
   if (state === 'approved') return ['Next        a worker carries it out, as soon as Temporal is there'];
+  if (state === 'running' && last?.verb === 'wait' && last.code === 'recipients')
+    return ['NOT DONE    recipients have still to hear of it', `            who, and how far that is: probity request recipients ${id}`];
   if (state === 'running' && last?.verb === 'wait')
     return [
       'NOT DONE    the scan found the person where the manifest does not look, or rows are left',
@@ -73,7 +80,7 @@ function nextText({ id, state, kind, suppressed }: ShownRequest, last: RequestEv
 
 /** The head as in a report, then clock, suppression, what was done, and what is not. */
 export function statusText(
-  request: ShownRequest & { readonly events: readonly RequestEvent[] },
+  request: ShownRequest & { readonly events: readonly RequestEvent[]; readonly notices?: readonly Notice[]; readonly obligations?: readonly Obligation[] },
   { home, zone, colours, now }: { readonly home: string; readonly zone: string; readonly colours: Colours; readonly now: Date },
 ): string {
   const { clock } = request;
@@ -91,14 +98,25 @@ export function statusText(
     ...suppressedText(request, home, zone),
     ...repeats,
     ...waiting,
-    ...request.events.map(eventText),
-    ...nextText(request, request.events.at(-1)),
+    ...(request.batch === null
+      ? []
+      : [`Goes with   ${request.batch}, planned and carried out as one: probity request status ${request.batch}`]),
+    ...request.events.map((event, index) => doneText(event, index, zone)),
+    ...toldText(request.notices ?? [], now),
+    ...obligedText(request.obligations ?? [], zone),
+    ...nextText(request, lastDone(request.events)),
   ].join('\n');
+}
 
-  function eventText({ verb, actor, at, code }: RequestEvent, index: number): string {
-    const what = `${DONE[verb] ?? verb}${code === null ? '' : ` (${code.replaceAll('_', ' ')})`}`;
-    return `${index === 0 ? 'Done        ' : '            '}${showTime(at, zone)}  ${what}, by ${actor}`;
-  }
+/** `Told        mailer acknowledged · ads SILENT 6 days · agency task open` */
+export function toldText(notices: readonly Notice[], now: Date): string[] {
+  return notices.length === 0 ? [] : [`Told        ${notices.map((it) => noticeText(it, now)).join(' · ')}`];
+}
+
+/** One line of what was done: `2026-11-23 22:24 Berlin  verified (login), by operator` */
+export function doneText({ verb, actor, at, code }: RequestEvent, index: number, zone: string): string {
+  const what = `${DONE[verb] ?? verb}${code === null ? '' : ` (${code.replaceAll('_', ' ')})`}`;
+  return `${index === 0 ? 'Done        ' : '            '}${showTime(at, zone)}  ${what}, by ${actor}`;
 }
 
 const DONE: Readonly<Record<string, string>> = {
@@ -115,8 +133,14 @@ const DONE: Readonly<Record<string, string>> = {
   approve: 'approved',
   start: 'begun',
   wait: 'waits for a person',
+  warn: 'warned',
+  overdue: 'OVERDUE',
   finish: 'certified',
   dismiss: 'dismissed',
+  acknowledge: 'recipient acknowledged',
+  tell: 'recipient told',
+  give_up: 'recipient given up',
+  copy: 'copied',
 };
 
 function clockText({ receivedAt, clock, state, pausedAt }: ShownRequest, zone: string): string {

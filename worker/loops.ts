@@ -1,13 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
+import { startKeeper } from '../client/requests/keeper.ts';
 import { startRequest } from '../client/requests/start.ts';
 import { describe } from '../database/errors.ts';
 import { noLoopFaults, type LoopFaults } from '../database/faults.ts';
 import { isCurrent } from '../database/migrate.ts';
 import { sealConsents } from '../database/permission/seal.ts';
 import { currentManifest } from '../database/runs.ts';
-import { dispatchOutbox, forgottenRequests } from '../database/serving/outbox.ts';
+import { dispatchOutbox, forgottenRequests, noteStarts } from '../database/serving/outbox.ts';
+import { spreadTombstones } from '../database/requests/tombstones.ts';
 import { replicator } from '../database/serving/replicator.ts';
 import { drainSink, openSink } from '../database/serving/sink.ts';
 import type { Store } from '../database/store.ts';
@@ -20,7 +22,11 @@ const LOOK_EVERY_MS = 150;
 /** Sealing gathers what came meanwhile: fewer, larger trees. */
 const SEAL_EVERY_MS = 1_000;
 const SWEEP_EVERY_MS = 30_000;
+/** Tombstones are copied before an erasure is certified; what follows here is that one was lifted, or that a store is new. */
+const TOMBSTONES_EVERY_MS = 1_000;
 const SWEEP_AT_ONCE = 100;
+/** What looks after clocks was seen running, or was started: it is not asked for with each sweep. */
+const KEEPER_EVERY_MS = 600_000;
 /** A manifest that was applied meanwhile may name other stores, or a sink. */
 const MANIFEST_EVERY_MS = 2_000;
 
@@ -56,6 +62,7 @@ export function startProbityLoops(options: ProbityLoopsOptions): ProbityLoops {
   const stopping = new AbortController();
   const signal = stopping.signal;
   const inForce = manifestInForce(home);
+  let keeperAt = Number.NEGATIVE_INFINITY;
   const run = (loop: Loop): Promise<void> => runLoop(loop, { signal, log });
 
   const loops = [
@@ -64,6 +71,7 @@ export function startProbityLoops(options: ProbityLoopsOptions): ProbityLoops {
     run({ name: 'seal', everyMs: SEAL_EVERY_MS, turn: seal }),
     perStore('sink', drains),
     perStore('replica', replicates),
+    perStore('tombstones', buries),
   ];
 
   return {
@@ -80,13 +88,21 @@ export function startProbityLoops(options: ProbityLoopsOptions): ProbityLoops {
   }
 
   async function sweep(): Promise<boolean> {
-    if ((await inForce()) === null) return false;
+    const manifest = await inForce();
+    if (manifest === null) return false;
     for (let after = ''; !signal.aborted;) {
       const requests = await forgottenRequests(home, after, SWEEP_AT_ONCE);
-      for (const request of requests) await startRequest(await client(), request, taskQueue);
+      for (const request of requests) {
+        await startRequest(await client(), request, taskQueue);
+        await noteStarts(home.db, [request]);
+      }
       const last = requests.at(-1)?.request;
       if (last === undefined) break;
       after = last;
+    }
+    if (performance.now() - keeperAt >= KEEPER_EVERY_MS) {
+      await startKeeper(await client(), manifest.organisation, taskQueue);
+      keeperAt = performance.now();
     }
     return false;
   }
@@ -129,6 +145,18 @@ export function startProbityLoops(options: ProbityLoopsOptions): ProbityLoops {
       return (await drainSink(pool.get(manifest, name), openSink(declared, env), faults)) > 0;
     };
     return { name, everyMs: LOOK_EVERY_MS, turn };
+  }
+
+  function buries(name: string): Loop | null {
+    if (name === home.name) return null;
+    const turn = async (): Promise<boolean> => {
+      const manifest = await inForce();
+      if (manifest?.stores[name] === undefined) return false;
+      const store = pool.get(manifest, name);
+      if (await isCurrent(store, false)) await spreadTombstones(home, store);
+      return false;
+    };
+    return { name, everyMs: TOMBSTONES_EVERY_MS, turn };
   }
 
   function replicates(name: string): Loop | null {

@@ -1,6 +1,17 @@
 import { Command } from 'commander';
 import { Refused } from '../../client/refused.ts';
-import { approveRequest, certificateOf, dismissHits, foundHits, planOfRequest, planRequest } from '../../client/requests/plan.ts';
+import {
+  approveRequest,
+  certificateOf,
+  dismissHits,
+  foundHits,
+  planBatch,
+  planBulk,
+  planOfRequest,
+  planRequest,
+  type BoundPlan,
+  type LeftOut,
+} from '../../client/requests/plan.ts';
 import { readActorToken, withoutTokenOption } from '../actor-token.ts';
 import { handOver } from '../certificate.ts';
 import type { Context } from '../context.ts';
@@ -9,30 +20,70 @@ import { examples } from '../help.ts';
 import { textTable } from '../table.ts';
 import { requestPlanText, SHOWN_HASH } from '../request-plan-text.ts';
 
-const NUMBER = 'its number, such as R-1001';
+const NUMBER = 'its number, such as R-1001, or that of a batch, such as B-1001';
 
 export function requestPlans(context: Context): Command[] {
   return [planCommand(context), approveCommand(context), foundCommand(context), dismissCommand(context), certificateCommand(context)];
 }
 
+interface PlanFlags {
+  readonly bulk?: boolean;
+  readonly kind?: string;
+  readonly limit?: string;
+}
+
+/** Beyond it a plan takes minutes, and its transaction locks that many requests. */
+const MOST_AT_ONCE = '10000';
+
 function planCommand(context: Context): Command {
   const { io, colours } = context;
   return new Command('plan')
     .description(
-      'Count, table by table, what carrying out a request would do; changes nothing of the company’s. Exit code 3: it waits for an approval.',
+      'Count, table by table, what carrying out a request, or several as one batch, would do; changes nothing of the company’s. Exit code 3: it waits for an approval.',
     )
-    .argument('<id>', NUMBER)
-    .addHelpText('after', examples('probity request plan R-1001', 'probity request plan R-1001 --json'))
-    .action(async (id: string, _options: unknown, command: Command) => {
+    .argument('[ids...]', 'its number, such as R-1001, or that of a batch, such as B-1001; several numbers make a batch')
+    .option(
+      '--bulk',
+      'make one batch of all requests that are ready: verified erasures, withdrawals and objections that every store follows',
+    )
+    .option('--kind <kind>', 'with --bulk: withdrawal, objection or erasure only')
+    .option('--limit <n>', `with --bulk: at most so many, those due first (${MOST_AT_ONCE})`)
+    .addHelpText(
+      'after',
+      examples(
+        'probity request plan R-1001',
+        'probity request plan R-1001 R-1002',
+        'probity request plan --bulk --kind withdrawal --limit 1000',
+      ),
+    )
+    .action(async (ids: readonly string[], { bulk, kind, limit }: PlanFlags, command: Command) => {
+      if (bulk === true ? ids.length > 0 : ids.length === 0)
+        throw new Refused('Name the requests to be planned, or say --bulk for all that are ready');
+      if (bulk !== true && (kind !== undefined || limit !== undefined)) throw new Refused('--kind and --limit go with --bulk');
+      const most = Number(limit ?? MOST_AT_ONCE);
+      if (!Number.isInteger(most) || most < 1) throw new Refused('--limit is a whole number from 1 on');
+      if (kind !== undefined && !isPlannedKind(kind)) throw new Refused('--kind is withdrawal, objection or erasure');
       await context.withProject(command, async (project, { json, actor }) => {
-        const progress = (store: string): void => io.err(`Looking into ${store} …`);
-        const bound = await planRequest(project, id, { actor, progress });
+        const by = { actor, progress: (store: string): void => io.err(`Looking into ${store} …`) };
+        const bound: (BoundPlan & { readonly unknown?: readonly LeftOut[] }) | null =
+          bulk === true
+            ? await planBulk(project, { kind: kind ?? null, limit: most }, by)
+            : ids.length === 1
+              ? await planRequest(project, ids[0]!, by)
+              : await planBatch(project, ids, by);
+        if (bound === null) return io.out(json ? 'null' : 'No request is ready to be planned');
         context.exit(EXIT.person);
         if (json) return io.out(JSON.stringify(bound, null, 2));
         io.out(requestPlanText(bound, { colours, width: io.width }));
+        for (const left of bound.unknown ?? []) io.err(`${left.id} is not in it: ${left.why}`);
+        const id = bound.plan.request;
         io.out(`To let it happen: PROBITY_ACTOR_TOKEN=… probity request approve ${id} --plan ${bound.hash.slice(0, SHOWN_HASH)}`);
       });
     });
+}
+
+function isPlannedKind(kind: string): kind is 'withdrawal' | 'objection' | 'erasure' {
+  return kind === 'withdrawal' || kind === 'objection' || kind === 'erasure';
 }
 
 function approveCommand(context: Context): Command {

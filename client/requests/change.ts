@@ -26,7 +26,7 @@ export interface By {
 
 /** A number that nobody has given out. */
 export function noSuchRequest(id: string): Refused {
-  return new Refused(/^R-\d{1,15}$/.test(id) ? `There is no request ${id}: probity request list` : 'A request’s number is like R-1001');
+  return new Refused(/^[RB]-\d{1,15}$/.test(id) ? `There is no request ${id}: probity request list` : 'A request’s number is like R-1001');
 }
 
 /**
@@ -99,8 +99,8 @@ export async function cancelRequest(project: Project, id: string, by: By & { rea
 }
 
 /**
- * Says that the subject was told. That closes what is done by it: a rectification, a restriction or an objection that is in force everywhere
- * (an objection to be weighed is thereby upheld).
+ * Says that the subject was told. That closes what is done by it: a request of which a copy was made, a rectification, a restriction or an
+ * objection that is in force everywhere (an objection to be weighed is thereby upheld).
  */
 export async function repliedTo(project: Project, id: string, by: By): Promise<RequestRow> {
   const { manifest } = project;

@@ -1,5 +1,5 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
-import { sql, type Kysely } from 'kysely';
+import { sql, type Kysely, type RawBuilder } from 'kysely';
 import {
   judgeApproval,
   signDecision,
@@ -22,20 +22,32 @@ export interface DecidedRequest {
   readonly closed: boolean;
 }
 
-/** By a command or the library, also of one that was open already; or with a record of the consent ledger. */
-const OPENERS = sql<string[]>`array(
-  select e.actor from probity.request_event e where e.request_id = r.request_id and e.verb in ('open', 'repeat')
-  union
-  select c.actor from probity.consent_content c where c.record_id = r.record_id)`;
+/** The request itself, or those that go with a batch. */
+function among(id: string): RawBuilder<unknown> {
+  return sql`select r.request_id, r.record_id from probity.request r where r.request_id = ${id} or r.batch_id = ${id}`;
+}
 
-/** Reads a request, and keeps its plan and its state from changing until the transaction ends. Null: there is none. */
+/** By a command or the library, also of one that was open already; or with a record of the consent ledger. Of a batch: of any request in it. */
+function openers(id: string): RawBuilder<string[]> {
+  return sql<string[]>`array(
+    select e.actor from (${among(id)}) r join probity.request_event e on e.request_id = r.request_id and e.verb in ('open', 'repeat')
+    union
+    select c.actor from (${among(id)}) r join probity.consent_content c on c.record_id = r.record_id
+    order by 1)`;
+}
+
+/** Reads a request or a batch, and keeps its plan and its state from changing until the transaction ends. Null: there is none. */
 export async function lockRequest(trx: Kysely<unknown>, requestId: string): Promise<DecidedRequest | null> {
+  await sql`select from probity.request_batch where batch_id = ${requestId} for no key update`.execute(trx);
   await sql`select from probity.request where request_id = ${requestId} for no key update`.execute(trx);
   // A statement of its own: it sees what whoever had the lock has committed.
   const { rows } = await sql<DecidedRequest>`
-    select ${OPENERS} as "openedBy", r.closed_at is not null as closed,
-      (select p.plan_hash from probity.request_plan p where p.request_id = r.request_id order by p.plan_number desc limit 1) as "planHash"
-    from probity.request r where r.request_id = ${requestId}`.execute(trx);
+    select ${openers(requestId)} as "openedBy", it.closed,
+      (select p.plan_hash from probity.request_plan p where p.request_id = ${requestId} order by p.plan_number desc limit 1) as "planHash"
+    from (
+      select r.closed_at is not null as closed from probity.request r where r.request_id = ${requestId}
+      union all
+      select b.closed_at is not null from probity.request_batch b where b.batch_id = ${requestId}) it`.execute(trx);
   return rows[0] ?? null;
 }
 
@@ -107,8 +119,7 @@ export async function readApproval(
 ): Promise<Approval> {
   const db = 'db' in home ? home.db : home;
   return translating('home', async () => {
-    const { rows } = await sql<{ openedBy: string[] }>`
-      select ${OPENERS} as "openedBy" from probity.request r where r.request_id = ${about.request}`.execute(db);
+    const { rows } = await sql<{ openedBy: string[] }>`select ${openers(about.request)} as "openedBy"`.execute(db);
     const [request] = rows;
     const decisions = (await readRows(db, about.request)).filter(({ decision, revoked }) => decision === 'reject' || !revoked);
     return judgeApproval(decisions, { ...about, openedBy: request?.openedBy ?? [] }, policy, publicKey);

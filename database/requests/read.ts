@@ -7,6 +7,8 @@ import type { RequestRow } from './model.ts';
 export interface Request extends RequestRow {
   /** By store, the home store included; empty for what needs no suppression. */
   readonly suppressed: Readonly<Record<string, Date>>;
+  /** That it goes with; null: alone. */
+  readonly batch: string | null;
   /** Stores that have not followed yet. */
   readonly waiting: readonly string[];
 }
@@ -29,8 +31,14 @@ export function requestColumns(): RawBuilder<unknown> {
 /** By time left, the open ones first; `id` null lists them all. */
 export async function readRequests(home: Store, options: { readonly id: string | null; readonly limit: number }): Promise<Request[]> {
   const { rows } = await translating(home, () =>
-    sql<RequestRow & { readonly suppressed: Readonly<Record<string, string>>; readonly waiting: readonly string[] }>`
-      select ${requestColumns()},
+    sql<
+      RequestRow & {
+        readonly batch: string | null;
+        readonly suppressed: Readonly<Record<string, string>>;
+        readonly waiting: readonly string[];
+      }
+    >`
+      select ${requestColumns()}, r.batch_id as batch,
         case when r.record_id is null then '{}' else (
           select coalesce(jsonb_object_agg(s.store, s.suppressed_at), '{}') from probity.request_suppression s where s.request_id = r.request_id)
           || jsonb_build_object(${home.name}::text, coalesce((
@@ -46,11 +54,22 @@ export async function readRequests(home: Store, options: { readonly id: string |
   }));
 }
 
-/** What was done to a request, the oldest first. No free text: that stands apart, and may be gone. */
+/** Requests by their numbers; those that there are. */
+export async function readRows(home: Store, ids: readonly string[]): Promise<RequestRow[]> {
+  const { rows } = await translating(home, () =>
+    sql<RequestRow>`
+      select ${requestColumns()} from probity.request r where r.request_id = any (${ids}::text[]) order by r.request_id`.execute(home.db),
+  );
+  return rows;
+}
+
+/** What was done to a request, the oldest first; of one that goes with a batch also what the batch waits for. No free text: that stands apart, and may be gone. */
 export async function readEvents(home: Store, requestId: string): Promise<RequestEvent[]> {
   const { rows } = await translating(home, () =>
     sql<RequestEvent>`
-      select e.verb, e.state, e.actor, e.at, e.code from probity.request_event e where e.request_id = ${requestId}
+      select e.verb, e.state, e.actor, e.at, e.code from probity.request_event e
+      where e.request_id = ${requestId} or (e.verb in ('wait', 'dismiss') and e.request_id = (
+        select r.batch_id from probity.request r where r.request_id = ${requestId}))
       order by e.event_id`.execute(home.db),
   );
   return rows;

@@ -1,5 +1,6 @@
 import { sql, type Transaction } from 'kysely';
-import type { RequestVerb } from '../../domain/requests/state.ts';
+import type { IdentityVerb } from '../../domain/requests/resolve.ts';
+import type { RequestState, RequestVerb } from '../../domain/requests/state.ts';
 import { recordIn } from '../permission/record.ts';
 import { inTransaction, type Store } from '../store.ts';
 import { addEvents } from './events.ts';
@@ -7,7 +8,7 @@ import type { RequestRow } from './model.ts';
 import { requestColumns } from './read.ts';
 
 export interface Done {
-  readonly verb: RequestVerb | 'reply';
+  readonly verb: RequestVerb | 'reply' | IdentityVerb;
   /** What the row says afterwards. */
   readonly row: RequestRow;
   readonly code: string | null;
@@ -17,6 +18,7 @@ export interface Done {
   readonly decision: string | null;
 }
 
+const LEAVES: readonly RequestState[] = ['refused', 'cancelled'];
 /** Somebody waits; whoever holds the row holds it for a statement. Milliseconds. */
 const LOCK_TIMEOUT_MS = 5_000;
 
@@ -45,7 +47,9 @@ export async function changeRequest(
     await sql`
       update probity.request set state = ${next.state}, due_at = ${next.dueAt}, extended_at = ${next.extendedAt}, paused_at = ${next.pausedAt},
         paused_ms = ${next.pausedMs}, verified_at = ${next.verifiedAt}, verified_by = ${next.verifiedBy}, refused_by = ${next.refusedBy},
-        closed_at = ${next.closedAt}
+        closed_at = ${next.closedAt},
+        -- Whoever does not go where the others of a batch go has left it: its plan is to be made again.
+        batch_id = case when ${LEAVES.includes(next.state)}::boolean then null else batch_id end
       where request_id = ${id}`.execute(trx);
     // What was approved is to be carried out, as soon as Temporal is there.
     if (verb === 'approve') await tellWorkers(trx, id);

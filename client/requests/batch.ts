@@ -1,0 +1,30 @@
+import { readBatch, readMembers, type Batch, type MemberCount } from '../../database/requests/batches.ts';
+import { readEvents, type RequestEvent } from '../../database/requests/read.ts';
+import { requireHome } from '../migrate.ts';
+import type { Project } from '../project.ts';
+
+export { isBatch } from '../../domain/requests/batch.ts';
+export type { Batch, MemberCount } from '../../database/requests/batches.ts';
+
+export interface ShownBatch extends Batch {
+  /** By kind and state. */
+  readonly counts: readonly MemberCount[];
+  /** Of the request in it that is due first; null: all have left it. */
+  readonly dueAt: Date | null;
+  readonly events: readonly RequestEvent[];
+}
+
+/** Several requests that are planned and carried out as one, with what was done to them as one. Null: there is none of this number. */
+export async function readBatchStatus(project: Project, id: string): Promise<ShownBatch | null> {
+  await requireHome(project);
+  const { home } = project;
+  const batch = await readBatch(home, id);
+  if (batch === null) return null;
+  return { ...batch, ...(await readMembers(home, id)), events: await readEvents(home, id) };
+}
+
+/** As `restsWith` of a request. */
+export function batchRestsWith({ state, events }: ShownBatch): 'machine' | 'person' | 'nobody' {
+  if (state === 'closed') return 'nobody';
+  return state === 'approved' || (state === 'running' && events.at(-1)?.verb !== 'wait') ? 'machine' : 'person';
+}
