@@ -17,3 +17,5 @@ export { openRequests, type OpenedRequest, type OpenOptions } from './client/req
 export type { RequestAsk } from './client/requests/ask.ts';
 export { listRequests, readRequest, type ShownRequest } from './client/requests/read.ts';
 export { gpcOptOut, gpcPurposes, gpcSignal, type RequestHeaders } from './client/gpc.ts';
+/** Before an import: whom it must not bring back, see docs/requests.md. */
+export { erasedBefore, type ImportedRow } from './client/tombstones.ts';

@@ -17,6 +17,7 @@ import { restoreCommand } from './commands/restore.ts';
 import { servingCommand } from './commands/serving.ts';
 import { retentionCommand } from './commands/retention.ts';
 import { schedulesCommand } from './commands/schedules.ts';
+import { tombstonesCommand } from './commands/tombstones.ts';
 import { viewsCommand } from './commands/views.ts';
 import { workerCommand } from './commands/worker.ts';
 
@@ -52,6 +53,7 @@ const COMMANDS = [
   consentCommand,
   requestCommand,
   actorCommand,
+  tombstonesCommand,
   restoreCommand,
   servingCommand,
   schedulesCommand,

@@ -9,13 +9,11 @@ import { ident, tableRef } from '../identifiers.ts';
 import { servingState } from '../serving/replay.ts';
 import { inTransaction, type Store } from '../store.ts';
 
-/** Who was erased by a run, and what goes on for them. Their keys stand in `keysIn` until the run closes. */
+/** Who was erased by a run, and what goes on for them. Their keys stand in the home store until the run closes. */
 export interface Burial {
   readonly home: Store;
   /** Every store of the manifest: rows may come back in any of them. */
   readonly stores: ReadonlyMap<string, Store>;
-  /** A store of the plan. */
-  readonly keysIn: Store;
   readonly manifest: Manifest;
   readonly manifestHash: string;
   /** The plan's hash. */
@@ -47,13 +45,13 @@ const DURABLE = { settings: { synchronous_commit: 'on' } };
  * people have one.
  */
 export async function buryPeople(burial: Burial): Promise<number> {
-  const { home, keysIn, run, stores } = burial;
+  const { home, run, stores } = burial;
   const requests = await erasedPeople(home, run);
   if (requests.size === 0) return 0;
   const shared = await sharedIdentities(burial);
   let people = 0;
   for (let after = -1; ;) {
-    const keys = await keysAfter(keysIn, run, after);
+    const keys = await keysAfter(home, run, after);
     if (keys.length === 0) break;
     after = keys.at(-1)!.person;
     const rows = keys.filter((row) => requests.has(row.person) && !shared.has(identityKey(row)));
@@ -150,10 +148,10 @@ async function bury(
 }
 
 /** Identities of the run that somebody else's row still has. */
-async function sharedIdentities({ stores, manifest, keysIn, run }: Burial): Promise<ReadonlySet<string>> {
+async function sharedIdentities({ stores, manifest, home, run }: Burial): Promise<ReadonlySet<string>> {
   const found = new Set<string>();
-  const { rows: subjects } = await translating(keysIn, () =>
-    sql<{ subject: string }>`select distinct subject from probity.run_key where run_id = ${run} order by subject`.execute(keysIn.db),
+  const { rows: subjects } = await translating(home, () =>
+    sql<{ subject: string }>`select distinct subject from probity.run_key where run_id = ${run} order by subject`.execute(home.db),
   );
   for (const { subject: name } of subjects) {
     const subject = manifest.subjects[name];
@@ -199,6 +197,7 @@ async function owedCopies(trx: Transaction<unknown>, store: string): Promise<{ r
  * there they say what it owes. Returns how many were written.
  */
 export async function spreadTombstones(home: Store, store: Store): Promise<number> {
+  if (!(await owesCopies(home, store.name))) return 0;
   if ((await servingState(store)).restored || (await servingState(home)).restored) return 0;
   await inTransaction(home, {}, async (trx) => {
     const { numAffectedRows } = await sql`
@@ -218,6 +217,15 @@ export async function spreadTombstones(home: Store, store: Store): Promise<numbe
     written += some;
     if (some < COPIES_AT_ONCE) return written;
   }
+}
+
+async function owesCopies(home: Store, store: string): Promise<boolean> {
+  const { rows } = await translating(home, () =>
+    sql<{ owes: boolean }>`
+      select exists (select from probity.tombstone_change c where c.store = ${store})
+        or not exists (select from probity.tombstone_store s where s.store = ${store}) as owes`.execute(home.db),
+  );
+  return rows[0]?.owes === true;
 }
 
 /** Writes tombstones, keys and lifts as the sink tells them; what is there stays. Returns those that were missing. */

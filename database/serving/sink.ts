@@ -29,7 +29,12 @@ export interface Sink {
 
 /** The sink that a manifest names; touches nothing yet. Throws `SinkRefused`, `MissingSecret`. */
 export function openSink(declared: SinkDeclaration, env: Environment): Sink {
-  return encryptedSink(linesAt(resolveSecrets(declared.file, env)), parseSinkKey(resolveSecrets(declared.key, env)));
+  return sinkAt(resolveSecrets(declared.file, env), resolveSecrets(declared.key, env));
+}
+
+/** The sink at a place, with its key as text; touches nothing yet. Throws `SinkRefused`. */
+export function sinkAt(place: string, key: string): Sink {
+  return encryptedSink(linesAt(place), parseSinkKey(key));
 }
 
 export function encryptedSink(lines: Lines, key: Buffer): Sink {

@@ -84,7 +84,6 @@ export async function erase(
   const burial = {
     home,
     stores,
-    keysIn: home,
     manifest,
     manifestHash: 'manifest',
     plan: 'plan',
