@@ -39,6 +39,13 @@ export function acmeTour({ scale, refill }: AcmeOptions): TourSubject {
       months: [],
       takeIn: async (story, env) => void (await story.probity(env, ['consent', 'sync', '--wait'])),
     },
+    requests: {
+      subject: 'customer',
+      by: 'email',
+      who: `select c.email as who from customer c where c.closed_at is not null and exists (select from invoice i where i.customer_id = c.customer_id)
+        order by (select count(*) from page_view v where v.customer_id = c.customer_id)
+          + (select count(*) from "order" o where o.customer_id = c.customer_id) desc, c.customer_id limit 1`,
+    },
     next: [
       'retention plan',
       'retention explain customer --kept',

@@ -8,6 +8,7 @@ import { makeStateFolder, projectRoot, stateFolder } from '../paths.ts';
 import { isSample } from '../sample/marker.ts';
 import { startServices, withoutTemporal, type Services } from './services.ts';
 import { permissionTour } from './permission.ts';
+import { requestsTour } from './requests.ts';
 import { removeSession, writeSession } from './session.ts';
 import { TourFailed, type Story } from './story.ts';
 import type { TourSubject } from './subject.ts';
@@ -61,6 +62,8 @@ export async function guidedTour(subject: TourSubject, story: Story, onStop: (st
   await story.step('Start a worker', async () => {
     const key = env['PROBITY_SIGNING_KEY_FILE'] ?? '';
     if (!existsSync(key)) await story.probity(env, ['keys', 'create', key]);
+    const master = env['PROBITY_MASTER_KEY_FILE'] ?? '';
+    if (!existsSync(master)) await story.probity(env, ['keys', 'create', '--master', master]);
     const worker = await startWorker(env, join(makeStateFolder(), 'worker.log'));
     onStop(worker.stop);
     story.say(`  process ${worker.pid}, task queue ${env['PROBITY_TASK_QUEUE'] ?? ''}`);
@@ -82,12 +85,14 @@ export async function guidedTour(subject: TourSubject, story: Story, onStop: (st
   );
   if (subject.asOf !== null) await story.step('Compare what is left with what must be left', () => subject.examine(urls, story));
   const home = Object.values(urls)[0] ?? '';
-  await permissionTour(subject.permission, story, env, home, folder);
+  const withdrawal = await permissionTour(subject.permission, story, env, home, folder);
+  await requestsTour(subject.requests, story, env, home, folder, withdrawal);
   farewell(subject, services, story, runId, file);
 }
 
 /** What a second terminal is given. */
-const SESSION = /^(DATABASE_URL|SUPPORT_DATABASE_URL|TEMPORAL_|PROBITY_(MANIFEST|TASK_QUEUE|SIGNING_KEY_FILE|SINK|SINK_KEY)$)/;
+const SESSION =
+  /^(DATABASE_URL|SUPPORT_DATABASE_URL|TEMPORAL_|PROBITY_(MANIFEST|TASK_QUEUE|SIGNING_KEY_FILE|MASTER_KEY_FILE|SINK|SINK_KEY)$)/;
 
 function environment(subject: TourSubject, services: Services, urls: Readonly<Record<string, string>>, folder: string): NodeJS.ProcessEnv {
   const outer = services.ownTemporal ? withoutTemporal(process.env) : process.env;
@@ -98,6 +103,7 @@ function environment(subject: TourSubject, services: Services, urls: Readonly<Re
     PROBITY_MANIFEST: join(folder, 'probity.yaml'),
     PROBITY_TASK_QUEUE: taskQueue(subject, services),
     PROBITY_SIGNING_KEY_FILE: join(makeStateFolder(), 'signing-key.pem'),
+    PROBITY_MASTER_KEY_FILE: join(makeStateFolder(), 'master-key'),
     PROBITY_SINK: join(folder, 'sink.jsonl'),
     PROBITY_SINK_KEY: sinkKey(),
   };

@@ -45,6 +45,12 @@ export function journeyTour({ from, refill }: JourneyTourOptions): TourSubject {
         await story.probity(env, ['consent', 'import', file]);
       },
     },
+    requests: {
+      subject: 'household',
+      by: null,
+      who: `select h.household_id::text as who from households h where exists (select from demographics d where d.household_id = h.household_id)
+        order by (select count(*) from campaigns c where c.household_id = h.household_id) desc, h.household_id limit 1`,
+    },
     next: ['retention status RUN', 'retention explain households --kept --as-of 2018-01-01', 'retention plan --as-of 2018-01-01', 'check'],
   };
 }

@@ -30,14 +30,14 @@ const SHOWN_ROWS = 3;
 /** People with the most rows; among them is one of the right age. */
 const CANDIDATES = 50;
 
-/** Consent taken in, views made, one withdrawal seen through an analyst's eyes, the report and the processing record. */
+/** Consent taken in, views made, one withdrawal seen through an analyst's eyes, the report and the processing record. Returns the withdrawal's number. */
 export async function permissionTour(
   scene: PermissionScene,
   story: Story,
   env: NodeJS.ProcessEnv,
   url: string,
   folder: string,
-): Promise<void> {
+): Promise<string> {
   const { purpose } = scene;
   await story.step('Take in what people have said', () => scene.takeIn(story, env, url, folder));
   const analyst = await makeReader(url, scene.reader);
@@ -51,8 +51,9 @@ export async function permissionTour(
     story.say('The same question, one statement later:');
     await look(scene, story, analyst);
   });
+  const withdrawal = await newestRequest(url);
   await story.step('What the withdrawal set in motion', async () => {
-    await story.probity(env, ['request', 'status', await newestRequest(url)]);
+    await story.probity(env, ['request', 'status', withdrawal]);
     await story.probity(env, ['request', 'list', '--limit', '5']);
     await story.probity(env, ['serving', 'status'], [EXIT.done, EXIT.findings]);
   });
@@ -63,6 +64,7 @@ export async function permissionTour(
   await story.step('The record of processing activities (GDPR, Art. 30)', () =>
     story.probity(env, ['processing-record', '--html', join(folder, 'processing-record.html')]),
   );
+  return withdrawal;
 }
 
 /** The analyst's login, made on our own server with a password that lives as long as the tour. */
@@ -133,7 +135,9 @@ async function whoeverIsSeen({ purpose, subject, table, keyColumn, capturedAt }:
 
 async function newestRequest(url: string): Promise<string> {
   return withClient(url, async (client) => {
-    const { rows } = await client.query<{ id: string }>('select request_id as id from probity.request order by record_id desc limit 1');
+    const { rows } = await client.query<{ id: string }>(
+      'select request_id as id from probity.request where record_id is not null order by record_id desc limit 1',
+    );
     return rows[0]?.id ?? '';
   });
 }

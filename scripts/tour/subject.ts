@@ -1,4 +1,5 @@
 import type { PermissionScene } from './permission.ts';
+import type { RequestScene } from './requests.ts';
 import type { Story } from './story.ts';
 
 /** What a tour is about: databases that we make, the manifest over them, and what is to be seen. */
@@ -14,6 +15,7 @@ export interface TourSubject {
   /** Looks at what is left afterwards; throws `TourFailed` when it is not what it must be. */
   readonly examine: (urls: Readonly<Record<string, string>>, story: Story) => Promise<void>;
   readonly permission: PermissionScene;
+  readonly requests: RequestScene;
   /** Commands to try next, without `probity`. */
   readonly next: readonly string[];
 }

@@ -25,6 +25,10 @@ test('npm start shows the whole way, resumes, and is gone after a reset', async 
     'personalization · social',
     'none altered, missing or moved',
     'record of processing activities',
+    'withdrawal of personalization · closed',
+    'erasure, Art. 17(1)(a) · verified by login · closed',
+    'masked only, since rows that stay need them',
+    'certificate no. 3 of Acme Outdoor',
     'npm run probity -- retention plan',
   ]) {
     expect(first.stdout).toContain(part);
@@ -37,8 +41,8 @@ test('npm start shows the whole way, resumes, and is gone after a reset', async 
   const again = await start(state, ['--once']);
   expect([again.code, again.stderr]).toEqual([0, expect.any(String)]);
   expect(again.stdout).toContain('filled by an earlier start');
-  expect(again.stdout).toContain('certificate no. 2');
-  expect(readdirSync(join(state, 'acme-outdoor')).filter((file) => file.endsWith('.certificate.json'))).toHaveLength(2);
+  expect(again.stdout).toContain('certificate no. 6');
+  expect(readdirSync(join(state, 'acme-outdoor')).filter((file) => file.endsWith('.certificate.json'))).toHaveLength(6);
   expect(existsSync(join(state, 'session.env'))).toBe(false);
   expect((await runScript('scripts/reset.ts', [], { env: { PROBITY_STATE: state } })).code).toBe(0);
   expect(existsSync(state)).toBe(false);
