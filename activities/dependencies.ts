@@ -13,5 +13,7 @@ export interface ActivityDependencies {
   /** Milliseconds of this process's clock. */
   readonly now: () => number;
   readonly faults: Faults;
+  /** What a manifest says, with this process's secrets in the place of their names. Throws `MissingSecret`. */
+  readonly secret: (text: string) => string;
   readonly log: (message: string, attributes: Readonly<Record<string, unknown>>) => void;
 }

@@ -1,4 +1,6 @@
 import { DateTime } from 'luxon';
+import { addDuration } from '../domain/time.ts';
+import { shortDurationMs, suggestDuration } from '../manifest/duration.ts';
 import { Refused } from './refused.ts';
 
 /** A day (`2026-11-22`: its first instant in the manifest's zone) or an instant (`2026-11-22T01:15`, in that zone unless it says another). */
@@ -6,6 +8,14 @@ export function parseTime(text: string, zone: string): Date {
   const time = DateTime.fromISO(text, { zone });
   if (!time.isValid) throw new Refused(`${text} is not a time: write 2026-11-22 or 2026-11-22T01:15`);
   return time.toJSDate();
+}
+
+/** A span such as `12h`, `7d` or `P1M` after an instant, by the zone's calendar; null: it is none. */
+export function afterTime(from: Date, span: string, zone: string): Date | null {
+  const ms = shortDurationMs(span);
+  if (ms !== null && !span.startsWith('P')) return new Date(from.getTime() + ms);
+  const length = suggestDuration(span);
+  return length === null ? null : addDuration(from, length, zone);
 }
 
 /** `2026-11-22 01:15 Berlin` */

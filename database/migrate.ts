@@ -15,8 +15,12 @@ import * as home0011 from './migrations/0011-requests.ts';
 import * as home0012 from './migrations/0012-vault.ts';
 import * as store0013 from './migrations/0013-scan.ts';
 import * as home0014 from './migrations/0014-batch.ts';
+import * as home0015 from './migrations/0015-notices.ts';
 import * as store0016 from './migrations/0016-tombstones.ts';
 import * as home0016 from './migrations/0016-tombstones-home.ts';
+import * as home0017 from './migrations/0017-keeper.ts';
+import * as store0017 from './migrations/0017-obligations.ts';
+import * as home0018 from './migrations/0018-copies.ts';
 
 const STORE_MIGRATIONS = {
   '0001-store': store0001,
@@ -26,6 +30,7 @@ const STORE_MIGRATIONS = {
   '0010-run-key': store0010,
   '0013-scan': store0013,
   '0016-tombstones': store0016,
+  '0017-obligations': store0017,
 };
 const HOME_MIGRATIONS = {
   '0001-store': store0001,
@@ -42,8 +47,12 @@ const HOME_MIGRATIONS = {
   '0012-vault': home0012,
   '0013-scan': store0013,
   '0014-batch': home0014,
+  '0015-notices': home0015,
   '0016-tombstones': store0016,
   '0016-tombstones-home': home0016,
+  '0017-keeper': home0017,
+  '0017-obligations': store0017,
+  '0018-copies': home0018,
 };
 
 type Migrations = Readonly<Record<string, { statements: readonly string[]; up(db: Kysely<unknown>): Promise<void> }>>;

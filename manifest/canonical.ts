@@ -83,7 +83,10 @@ export function toCanonical(parsed: ParsedManifest): Manifest {
       between: purge.between ?? null,
       approval: purge.approval,
     },
-    requests: { approval: { roles: parsed.requests.approval.roles, fourEyes: parsed.requests.approval.four_eyes } },
+    requests: {
+      approval: { roles: parsed.requests.approval.roles, fourEyes: parsed.requests.approval.four_eyes },
+      alerts: parsed.requests.alerts ?? null,
+    },
     schedules: mapValues(parsed.schedules, (it) => ({
       cron: it.cron,
       jitter: it.jitter === undefined ? null : toIsoDuration(it.jitter),

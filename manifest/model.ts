@@ -261,6 +261,8 @@ export interface RequestPolicy {
     /** Two actors must approve. */
     readonly fourEyes: boolean;
   };
+  /** Who is told when a request comes due or is overdue; may hold `${NAME}`. */
+  readonly alerts: { readonly webhook: string } | null;
 }
 
 export interface ScheduleDeclaration {

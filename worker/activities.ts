@@ -1,12 +1,16 @@
 import type { ActivityDependencies } from '../activities/dependencies.ts';
 import { consentActivities, type ConsentActivities } from '../activities/consents.ts';
 import { requestActivities, type RequestActivities } from '../activities/requests.ts';
+import { keeperActivities, type KeeperActivities } from '../activities/keeper.ts';
 import { erasureActivities, type ErasureActivities } from '../activities/erasures.ts';
+import { obligationActivities, type ObligationActivities } from '../activities/obligations.ts';
+import { noticeActivities, type NoticeActivities } from '../activities/notices.ts';
 import { retentionActivities, type RetentionActivities } from '../activities/retention.ts';
 import { noFaults, type Faults } from '../database/faults.ts';
 import { storePool, type Environment } from '../database/stores.ts';
 import { readSigningKey } from '../client/signing.ts';
 import type { Manifest } from '../manifest/model.ts';
+import { resolveSecrets } from '../manifest/secrets.ts';
 
 export interface ProbityActivitiesOptions {
   /** Names the home store; what a run works with is the version that it pinned. */
@@ -16,11 +20,19 @@ export interface ProbityActivitiesOptions {
   readonly log?: (message: string, attributes: Readonly<Record<string, unknown>>) => void;
   /** For tests alone. */
   readonly faults?: Faults;
+  /** For tests alone. Milliseconds. */
+  readonly now?: () => number;
 }
 
 /** Every activity of ours, ready for `Worker.create({ activities })`, with the connections behind them. */
 export interface ProbityActivities {
-  readonly activities: RetentionActivities & RequestActivities & ConsentActivities & ErasureActivities;
+  readonly activities: RetentionActivities &
+    RequestActivities &
+    ConsentActivities &
+    ErasureActivities &
+    NoticeActivities &
+    KeeperActivities &
+    ObligationActivities;
   readonly close: () => Promise<void>;
 }
 
@@ -32,8 +44,9 @@ export function probityActivities(options: ProbityActivitiesOptions): ProbityAct
     home: pool.home(options.manifest),
     store: pool.get,
     signingKey: () => readSigningKey(env),
-    now: () => Date.now(),
+    now: options.now ?? (() => Date.now()),
     faults: options.faults ?? noFaults,
+    secret: (text) => resolveSecrets(text, env),
     log: options.log ?? (() => undefined),
   };
   return {
@@ -42,6 +55,9 @@ export function probityActivities(options: ProbityActivitiesOptions): ProbityAct
       ...requestActivities(dependencies),
       ...consentActivities(dependencies),
       ...erasureActivities(dependencies),
+      ...noticeActivities(dependencies),
+      ...keeperActivities(dependencies),
+      ...obligationActivities(dependencies),
     },
     close: pool.close,
   };

@@ -32,6 +32,7 @@ export async function runWorker(env: NodeJS.ProcessEnv): Promise<void> {
       taskQueue,
       ...(namespace === undefined ? {} : { namespace }),
       faults,
+      log: complain,
     });
     process.stdout.write(`probity worker ready on task queue ${taskQueue}\n`);
     try {

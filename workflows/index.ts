@@ -3,3 +3,6 @@ export { retention } from './retention.ts';
 export { withdrawal } from './requests.ts';
 export { consents } from './consents.ts';
 export { erasure } from './erasures.ts';
+export { notices } from './notices.ts';
+export { keeper } from './keeper.ts';
+export { obligation } from './obligations.ts';

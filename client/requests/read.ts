@@ -1,7 +1,10 @@
 import { clockOf as storeClock } from '../../database/clock.ts';
+import { readNotices } from '../../database/requests/notices.ts';
+import { readObligations, type Obligation } from '../../database/requests/obligations.ts';
 import { readEvents, readRequests, type Request, type RequestEvent } from '../../database/requests/read.ts';
 import { REFUSAL_ARTICLES } from '../../domain/requests/articles.ts';
 import type { Clock } from '../../domain/requests/clock.ts';
+import type { Notice } from '../../domain/requests/notices.ts';
 import { replyText } from '../../domain/requests/reply.ts';
 import { isOver } from '../../domain/requests/state.ts';
 import { EVERY_PURPOSE } from '../../manifest/decisions.ts';
@@ -19,6 +22,8 @@ export interface ShownRequest extends Request {
 }
 
 const DAY_MS = 86_400_000;
+/** One for each store: more say nothing to a reader. */
+const MOST_OBLIGATIONS = 100;
 
 /** Requests by time left, the open ones first. */
 export async function listRequests(project: Project, limit: number, now?: Date): Promise<ShownRequest[]> {
@@ -38,12 +43,21 @@ export async function readRequest(
   project: Project,
   id: string,
   now?: Date,
-): Promise<(ShownRequest & { readonly events: readonly RequestEvent[] }) | null> {
+): Promise<
+  | (ShownRequest & {
+      readonly events: readonly RequestEvent[];
+      readonly notices: readonly Notice[];
+      readonly obligations: readonly Obligation[];
+    })
+  | null
+> {
   await requireHome(project);
   const asOf = now ?? (await storeClock(project.home));
   await settleClocks(project, asOf);
   const [found] = await readRequests(project.home, { id, limit: 1 });
-  return found === undefined ? null : { ...shown(project, found, asOf), events: await readEvents(project.home, id) };
+  if (found === undefined) return null;
+  const [events, notices] = [await readEvents(project.home, id), await readNotices(project.home, id)];
+  return { ...shown(project, found, asOf), events, notices, obligations: await readObligations(project.home, { request: id, open: false, limit: MOST_OBLIGATIONS }) }; // prettier-ignore
 }
 
 function shown({ manifest }: Project, request: Request, now: Date): ShownRequest {
@@ -75,5 +89,15 @@ export function restsWith(request: Request & { readonly events?: readonly Reques
   const { state } = request;
   if (isOver(state)) return 'nobody';
   if (state === 'approved' || (state === 'open' && Object.keys(request.suppressed).length > 0)) return 'machine';
-  return state === 'running' && request.events?.at(-1)?.verb !== 'wait' ? 'machine' : 'person';
+  return state === 'running' && lastDone(request.events ?? [])?.verb !== 'wait' ? 'machine' : 'person';
+}
+
+/** What was done last: that a request comes due changes nothing of it. */
+export function lastDone(events: readonly RequestEvent[]): RequestEvent | undefined {
+  return events.findLast(({ verb }) => verb !== 'warn' && verb !== 'overdue');
+}
+
+/** Open requests that are overdue, or due within so many milliseconds; those that stand still are neither. */
+export function dueWithin(requests: readonly ShownRequest[], ms: number, now: Date): ShownRequest[] {
+  return requests.filter(({ closedAt, clock }) => closedAt === null && !clock.paused && clock.target.getTime() - now.getTime() <= ms);
 }

@@ -1,4 +1,8 @@
 import { sql } from 'kysely';
+import { lawOf } from '../../domain/requests/clock.ts';
+import { clockOf, regimesFor } from '../../domain/requests/manifest-clock.ts';
+import { regimesOf } from '../../manifest/basis.ts';
+import type { Manifest } from '../../manifest/model.ts';
 import { translating } from '../errors.ts';
 import type { Store } from '../store.ts';
 import type { RequestRow } from './model.ts';
@@ -44,4 +48,16 @@ export async function settleRegimes(
     settled += rows.length;
     after = last.id;
   }
+}
+
+/**
+ * Sets the clock of requests that came in without one, by the regime of who asked; does nothing where all regimes have the same clock. Returns
+ * how many were settled.
+ */
+export async function settleClocks(home: Store, manifest: Manifest, asOf: Date): Promise<number> {
+  if (new Set(regimesOf(manifest).map(lawOf)).size < 2 && lawOf(manifest.regimes.default) === 'gdpr') return 0;
+  return settleRegimes(home, (row, regime) => {
+    const regimes = regimesFor(manifest, regime);
+    return { regimes, dueAt: clockOf(manifest, { ...row, regimes }, asOf).target };
+  });
 }

@@ -129,6 +129,15 @@ const requests = z.strictObject({
       four_eyes: z.boolean().default(false).meta({ description: 'Two actors must approve' }),
     })
     .prefault({}),
+  alerts: z
+    .strictObject({
+      webhook: words.meta({
+        description: 'Told by POST when a request comes due or is overdue; https, or this machine',
+        examples: ['${ALERTS_WEBHOOK}'],
+      }),
+    })
+    .optional()
+    .meta({ description: 'Without, warnings stand in the log, in `request list` and in `request status`' }),
 });
 
 const regime = words.meta({ description: 'gdpr, ccpa, …' });

@@ -59,6 +59,7 @@ const withHastyClock: WithOptions = async ({ manifest, env }, act) => {
     },
     now: () => (now += 3_600_000),
     faults: noFaults,
+    secret: (text: string) => text,
     log: () => undefined,
   });
   try {

@@ -77,8 +77,8 @@ export async function verifyChunk(target: ErasureTarget, people: People): Promis
   });
 }
 
-/** From here on Postgres itself refuses every change but to the temporary table. */
-async function looking<T>(store: Store, look: (trx: Look['trx']) => Promise<T>): Promise<T> {
+/** A look that changes nothing: from here on Postgres itself refuses every change but to the temporary table. */
+export async function looking<T>(store: Store, look: (trx: Look['trx']) => Promise<T>): Promise<T> {
   return inTransaction(store, LIMITS, async (trx) => {
     await createRows(trx);
     await sql`set transaction read only`.execute(trx);

@@ -1,0 +1,92 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { WorkflowHandle } from '@temporalio/client';
+import type { Faults } from '../../../database/faults.ts';
+import type { ManifestInput } from '../../../manifest/schema/root.ts';
+import { probityActivities } from '../../../worker/activities.ts';
+import type { keeper } from '../../../workflows/keeper.ts';
+import type { obligation, ObligationResult } from '../../../workflows/obligations.ts';
+import { withWorker } from '../../support/worker.ts';
+import type { JobWorld } from '../job/world.ts';
+
+/** Puts a changed manifest in force. */
+export async function applied(world: JobWorld, change: (manifest: ManifestInput) => ManifestInput): Promise<void> {
+  const file = join(world.folder, 'probity.json');
+  writeFileSync(file, JSON.stringify(change(JSON.parse(readFileSync(file, 'utf8')) as ManifestInput)));
+  const ran = await world.probity(['apply', '--enforce']);
+  if (ran.code !== 0) throw new Error(ran.out + ran.err);
+}
+
+export interface Keeping {
+  /** Lets the keeper look, and waits until it has. */
+  readonly look: () => Promise<void>;
+  readonly handle: WorkflowHandle<typeof keeper>;
+  readonly logged: string[];
+}
+
+/** A keeper with a worker, by a clock of the test's, for as long as `act` takes; then it is lost. */
+export async function withKeeper(world: JobWorld, now: () => number, act: (keeping: Keeping) => Promise<void>): Promise<void> {
+  const { manifest } = world.project;
+  const logged: string[] = [];
+  const log = (message: string, attributes: Readonly<Record<string, unknown>>): void =>
+    void logged.push(`${message} ${JSON.stringify(attributes)}`);
+  const { activities, close } = probityActivities({ manifest, env: { ...world.env }, now, log });
+  let looks = 0;
+  const keep = async () => {
+    const kept = await activities.keep();
+    looks += 1;
+    return kept;
+  };
+  try {
+    await withWorker(
+      { manifest, env: world.env },
+      async (client, taskQueue) => {
+        const handle = await client.workflow.start<typeof keeper>('keeper', { taskQueue, workflowId: `keeper-${randomUUID()}`, args: [] });
+        const until = async (count: number): Promise<void> => {
+          for (let tries = 0; looks < count; tries++) {
+            if (tries > 600) throw new Error('the keeper does not look');
+            await new Promise((resolve) => setTimeout(resolve, 25));
+          }
+        };
+        await until(1);
+        const look = async (): Promise<void> => {
+          const before = looks;
+          await handle.signal('look');
+          await until(before + 1);
+        };
+        try {
+          await act({ look, handle, logged });
+        } finally {
+          await handle.terminate('the test is over');
+        }
+      },
+      { activities: { ...activities, keep } },
+    );
+  } finally {
+    await close();
+  }
+}
+
+/** Discharges one obligation now, whatever its day. */
+export async function discharge(world: JobWorld, id: string, faults?: Faults): Promise<ObligationResult> {
+  return withWorker(
+    { manifest: world.project.manifest, env: world.env },
+    (client, taskQueue) =>
+      client.workflow.execute<typeof obligation>('obligation', { taskQueue, workflowId: `obligation-${id}-${randomUUID()}`, args: [id] }),
+    faults === undefined ? {} : { faults },
+  );
+}
+
+/** Erases a customer who has left, to the certificate; gives the request's number. */
+export async function erased(world: JobWorld, customer: number): Promise<string> {
+  await world.shop(`update customer set closed_at = now() - interval '1 day' where customer_id = $1`, [customer]);
+  const open = ['request', 'open', '--subject', 'customer', '--kind', 'erasure', '--ground', 'no_longer_necessary'];
+  const { out } = await world.probity([...open, '--verified-by', 'login', '--evidence', 'SESSION-1'], { input: `${customer}\n` });
+  const id = /R-\d+/.exec(out)![0];
+  const plan = /--plan ([0-9a-f]{12})/.exec((await world.probity(['request', 'plan', id])).out)![1]!;
+  await world.probity(['request', 'approve', id, '--plan', plan], { token: world.tokens.anna });
+  const result = await world.carryOut(id);
+  if (result.state !== 'closed') throw new Error(`${id}: ${result.state}`);
+  return id;
+}
