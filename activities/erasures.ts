@@ -7,6 +7,7 @@ import { issueCertificate, readCertificate } from '../database/certificates.ts';
 import { runRecords } from '../database/ledger.ts';
 import { carryOut, closedHeld, releaseTables, takeTables, type ClassTarget } from '../database/requests/carry.ts';
 import { readApproval } from '../database/requests/decisions.ts';
+import { earlierCertificates, earlierText } from '../database/requests/earlier.ts';
 import { removeKeys } from '../database/requests/erasure/keys.ts';
 import { leadsTo } from '../database/requests/erasure/reach.ts';
 import { openErasure } from '../database/requests/erasure/target.ts';
@@ -139,6 +140,7 @@ export function erasureActivities(dependencies: ActivityDependencies) {
       const reasons = new Map(approval.givenUp.map(({ recipient, reason }) => [recipient, reason]));
       const told = await tellOfErasure(home, context, reasons);
       if (told.waits) return { state: 'recipients', serial: null, outcome };
+      const earlier = earlierText(plan.request, await earlierCertificates(home.db, plan.request, plan.run));
       const content = {
         organisation: manifest.organisation,
         job: 'requests',
@@ -152,7 +154,7 @@ export function erasureActivities(dependencies: ActivityDependencies) {
         startedAt: run.openedAt.toISOString(),
         outcome,
         tables,
-        statements: [...erasureStatements(plan, records, scans), ...buried, ...told.statements],
+        statements: [...erasureStatements(plan, records, scans), ...earlier, ...buried, ...told.statements],
         heads: chainHeads(records),
       };
       const { certificate } = await issueCertificate(home, content, records, key);

@@ -15,8 +15,8 @@ export interface IdentityOptions {
 const KEPT =
   'Shells keep their history, and `ps` shows arguments to everybody: give the identity on standard input, with --from FILE, or when asked';
 
-/** Adds the options by which a command learns whom it is about, and refuses those by which people would give it away. */
-export function withIdentity(command: Command): Command {
+/** Adds the options by which a command learns whom it is about, and refuses those by which people would give it away. `takes`: its own arguments. */
+export function withIdentity(command: Command, takes = 0): Command {
   command
     .option('--subject <name>', 'what kind of person: a subject of the manifest, or device, or email (default: the only subject)')
     .option('--by <identity>', 'read this identity, such as email, instead of the key')
@@ -28,7 +28,7 @@ export function withIdentity(command: Command): Command {
     command.addOption(option);
   }
   return command.allowExcessArguments(true).hook('preAction', (_, { args }) => {
-    if (args.length > 0) throw new Refused(`This command takes no argument. ${KEPT}`);
+    if (args.length > takes) throw new Refused(`This command takes ${takes === 0 ? 'no argument' : 'no more arguments'}. ${KEPT}`);
   });
 }
 

@@ -136,8 +136,9 @@ async function peopleOf(request: PlanningRequests, catalogs: ReadonlyMap<string,
     const seed = seeds.get(row.id)!;
     return { row, seed, resolved: people[at]!, kinds: kindsOf(manifest, seed.subject, people[at]!) };
   });
-  const clear = found.filter(({ resolved, kinds }) => resolved.ambiguous.length === 0 && kinds.length > 0);
-  const left = found.filter((it) => !clear.includes(it));
+  const isClear = ({ resolved, kinds }: (typeof found)[number]): boolean => resolved.ambiguous.length === 0 && kinds.length > 0;
+  const clear = found.filter(isClear);
+  const left = found.filter((it) => !isClear(it));
   return translating(home, async () => {
     const before = await manifestsAt(home.db, clear.map(({ row }) => row.receivedAt)); // prettier-ignore
     const rules = new Map<Manifest, ReturnType<typeof permissionRules>>();
@@ -216,7 +217,8 @@ function classesOf(askers: readonly Asker[]): AskerClass[] {
     });
 }
 
-function doubtText(id: string, { ambiguous }: ResolvedPerson): string {
+/** Why a person must find out first whom a request is about. */
+export function doubtText(id: string, { ambiguous }: ResolvedPerson): string {
   const [first] = ambiguous;
   if (first === undefined)
     return 'nobody of the subjects that the manifest declares is known behind it: a person must find out who it is about';

@@ -48,6 +48,9 @@ export interface Seed {
 
 export type IdentityDecision = 'accept' | 'reject';
 
+/** What is done to whom a request is about; its state changes only where a plan was made, or it was closed. */
+export type IdentityVerb = 'add_identity' | 'accept_identity' | 'reject_identity';
+
 /** A value that does not say who somebody is: names and a count, never the value. */
 export interface Ambiguous {
   readonly subject: string;
@@ -99,10 +102,12 @@ export class Resolution {
   readonly #answers = new Map<string, Map<string, Set<string>>>();
   readonly #rows = new Map<string, Map<string, readonly (string | null)[]>>();
   readonly #referenced: ReadonlySet<string>;
+  readonly #subjects: readonly string[];
 
   constructor(manifest: Manifest, seeds: readonly Seed[]) {
     this.#manifest = manifest;
     this.#referenced = referencedIdentities(manifest);
+    this.#subjects = Object.keys(manifest.subjects).sort();
     this.#people = seeds.map((seed) => {
       const person: Person = {
         keys: new Map(),
@@ -197,12 +202,10 @@ export class Resolution {
 
   /** Whose rows are asked for a value: what joins nobody only where it leads to rows, and of kinds of which the person has no key. */
   #asked(person: Person, identity: string): string[] {
-    return Object.keys(this.#manifest.subjects)
-      .sort()
-      .filter((subject) => {
-        if (this.#manifest.subjects[subject]!.identities[identity] === undefined) return false;
-        return joinsPeople(identity) || this.#referenced.has(`${subject}.${identity}`) || !person.keys.has(subject);
-      });
+    return this.#subjects.filter((subject) => {
+      if (this.#manifest.subjects[subject]!.identities[identity] === undefined) return false;
+      return joinsPeople(identity) || this.#referenced.has(`${subject}.${identity}`) || !person.keys.has(subject);
+    });
   }
 
   #settle(person: Person): void {

@@ -33,7 +33,7 @@ export interface JobWorld {
   /** Does what the workers' loops would, until the request's workflow has ended. */
   readonly carryOut: (id: string, faults?: Faults) => Promise<ErasureResult>;
   readonly history: (id: string) => Promise<temporal.api.history.v1.IHistory>;
-  readonly tokens: { readonly anna: string; readonly ben: string };
+  readonly tokens: { readonly root: string; readonly anna: string; readonly ben: string };
   readonly close: () => Promise<void>;
 }
 
@@ -57,7 +57,7 @@ const SUPPORT = `
   create table ticket (ticket_id bigint primary key, requester_email text not null, body text);
   insert into ticket select i, 'person' || i || '@canary.example', 'It rains in' from generate_series(1, 40) i`;
 
-const MANIFEST: ManifestInput = {
+export const MANIFEST: ManifestInput = {
   organisation: 'Job',
   timezone: 'Europe/Berlin',
   mode: 'enforce',
@@ -84,17 +84,26 @@ const MANIFEST: ManifestInput = {
   references: [{ from: 'support.public.ticket.requester_email', to: 'customer.email' }],
 };
 
+export interface JobChanges {
+  readonly manifest?: Partial<ManifestInput>;
+  /** More statements for the support desk's database. */
+  readonly support?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** A shop and its support desk, with a manifest that enforces, and two actors who may approve. */
-export async function jobWorld(): Promise<JobWorld> {
+export async function jobWorld(changes: JobChanges = {}): Promise<JobWorld> {
+  const declared = { ...MANIFEST, ...changes.manifest };
   const [one, other] = [await freshDatabase(), await freshDatabase()];
   const pools = [one, other].map(({ url }) => new pg.Pool({ connectionString: url, max: 3 }));
   for (const pool of pools) pool.on('error', () => undefined);
   await pools[0]!.query(SHOP);
-  await pools[1]!.query(SUPPORT);
+  await pools[1]!.query(`${SUPPORT};${changes.support ?? ''}`);
   const folder = temporaryFolder('requests-job');
   const file = join(folder, 'probity.json');
-  writeFileSync(file, JSON.stringify(MANIFEST));
+  writeFileSync(file, JSON.stringify(declared));
   const env = {
+    ...changes.env,
     SHOP_URL: one.url,
     SUPPORT_URL: other.url,
     PROBITY_MANIFEST: file,
@@ -124,13 +133,14 @@ export async function jobWorld(): Promise<JobWorld> {
   await done(['migrate']);
   await done(['apply', '--enforce']);
   // The tests share one Temporal, where a request's number names its workflow.
-  await pools[0]!.query(`select setval('probity.request_number', $1)`, [randomInt(100_000, 1_000_000_000)]);
+  for (const sequence of ['probity.request_number', 'probity.batch_number'])
+    await pools[0]!.query(`select setval($1::regclass, $2)`, [sequence, randomInt(100_000, 1_000_000_000)]);
   const tokenIn = (text: string): string => (JSON.parse(text) as { token: string }).token;
   const root = tokenIn(await done(['actor', 'add', 'root', '--role', 'admin', '--json']));
   const anna = tokenIn(await done(['actor', 'add', 'anna', '--role', 'approver', '--json'], root));
   const ben = tokenIn(await done(['actor', 'add', 'ben', '--role', 'approver', '--json'], root));
   const project = await openProject(file, env);
-  const { manifest } = parseManifestValue(MANIFEST);
+  const { manifest } = parseManifestValue(declared);
   const handleOf = (client: Client, id: string): WorkflowHandle<typeof erasure> =>
     client.workflow.getHandle<typeof erasure>(requestWorkflowId(id));
   return {
@@ -154,7 +164,7 @@ export async function jobWorld(): Promise<JobWorld> {
         faults === undefined ? {} : { faults },
       ),
     history: (id) => withClient((client) => handleOf(client, id).fetchHistory()),
-    tokens: { anna, ben },
+    tokens: { root, anna, ben },
     close: async () => {
       await project.close();
       for (const pool of pools) await pool.end();
