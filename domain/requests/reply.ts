@@ -69,6 +69,8 @@ function body(facts: ReplyFacts): string[] {
       return ['As you asked, we have ended it without doing anything further. You may make the request again at any time.'];
     case 'closed':
       return [CLOSED[kind]];
+    case 'copied':
+      return copied(facts);
     case 'open':
     case 'suppressed':
     case 'planned':
@@ -104,23 +106,39 @@ function inForce(kind: RequestKind, purpose: string | null): string[] {
   return [];
 }
 
+/** With the copy, as a covering letter. */
+function copied({ kind, law }: ReplyFacts): string[] {
+  const what =
+    kind === 'portability'
+      ? 'With this letter you receive, in a machine-readable format, the data that you have provided to us (Art. 20 GDPR).'
+      : law === 'california'
+        ? 'With this letter you receive a copy of the personal information that we hold about you (Cal. Civ. Code § 1798.110).'
+        : 'With this letter you receive a copy of the personal data that we process about you, and what the law lets you know of it (Art. 15 GDPR).';
+  return [
+    what,
+    'What is, or may be, about other people is left out, and marked where it stood.',
+    ...(kind === 'portability'
+      ? []
+      : ['', ...(law === 'california' ? CALIFORNIA_REMEDIES : ['If you find something wrong, write to us. You may', ...REMEDIES])]),
+  ];
+}
+
+/** Art. 15(1)(e) and (f) GDPR, and what a refusal must say as well (Art. 12(4)). */
+export const REMEDIES: readonly string[] = [
+  '- lodge a complaint with a supervisory authority, in particular where you live, where you work, or where you think that the law was',
+  '  infringed (Art. 77 GDPR); the authorities are listed at https://www.edpb.europa.eu/about-edpb/about-edpb/members_en;',
+  '- seek a remedy before the courts (Art. 79 GDPR).',
+];
+
+export const CALIFORNIA_REMEDIES: readonly string[] = [
+  'If you disagree you may write to us. You may also complain to the California Privacy Protection Agency (cppa.ca.gov) or to the',
+  'Attorney General of California (oag.ca.gov).',
+];
+
 /** Art. 12(4) GDPR: the reasons, the complaint, and the courts. */
 function refused(refusal: RefusalArticle | null, law: Law): string[] {
   const why =
     refusal === null ? 'We do not take action on it.' : `We do not take action on it, because ${refusal.because} (${refusal.article}).`;
-  if (law === 'california')
-    return [
-      why,
-      '',
-      'If you disagree you may write to us. You may also complain to the California Privacy Protection Agency (cppa.ca.gov) or to the',
-      'Attorney General of California (oag.ca.gov).',
-    ];
-  return [
-    why,
-    '',
-    'If you disagree you may',
-    '- lodge a complaint with a supervisory authority, in particular where you live, where you work, or where you think that the law was',
-    '  infringed (Art. 77 GDPR); the authorities are listed at https://www.edpb.europa.eu/about-edpb/about-edpb/members_en;',
-    '- seek a remedy before the courts (Art. 79 GDPR).',
-  ];
+  if (law === 'california') return [why, '', ...CALIFORNIA_REMEDIES];
+  return [why, '', 'If you disagree you may', ...REMEDIES];
 }
