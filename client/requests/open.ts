@@ -90,10 +90,17 @@ export async function openChecked(
     found.map(({ person }) => person),
   );
   const rows: Asked[] = [];
+  // Of thousands that came at once only a few clocks differ, and calendars are slow to ask.
+  const dues = new Map<string, Date>();
   for (const [n, { person, ask }] of found.entries()) {
     const under = regimesFor(manifest, regimes[n] ?? null);
     const receivedAt = ask.receivedAt ?? now;
-    const due = (kind: RequestKind): Date => clockOf(manifest, { ...NEW, kind, receivedAt, regimes: under }, now).target;
+    const due = (kind: RequestKind): Date => {
+      const of = [kind, receivedAt.toISOString(), ...under].join(' ');
+      const known = dues.get(of) ?? clockOf(manifest, { ...NEW, kind, receivedAt, regimes: under }, now).target;
+      dues.set(of, known);
+      return known;
+    };
     const ledger = LEDGER_KINDS.includes(ask.kind);
     rows.push({
       ...person,

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { translating } from '../../database/errors.ts';
 import type { Person } from '../../database/requests/people.ts';
-import { encryptIdentities, storeIdentities } from '../../database/requests/vault.ts';
+import { encryptIdentities, storeManyIdentities } from '../../database/requests/vault.ts';
 import { inTransaction } from '../../database/store.ts';
 import type { VaultPerson } from '../../domain/requests/vault.ts';
 import type { ConsentIdentity } from '../consent/entries.ts';
@@ -45,9 +45,7 @@ export async function sealNew({ home, env, manifest }: Project, people: readonly
       ),
   );
   if (sealed.length === 0) return true;
-  await inTransaction(home, { settings: { synchronous_commit: 'on' } }, async (trx) => {
-    for (const one of sealed.sort((a, b) => (a.requestId < b.requestId ? -1 : 1))) await storeIdentities(trx, one);
-  });
+  await inTransaction(home, { settings: { synchronous_commit: 'on' } }, (trx) => storeManyIdentities(trx, sealed));
   return true;
 }
 

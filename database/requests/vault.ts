@@ -43,16 +43,28 @@ export async function encryptIdentities(keys: KeyProvider, requestId: string, co
  * `VaultRefused` when the request is closed or not there.
  */
 export async function storeIdentities(trx: Kysely<unknown>, sealed: SealedIdentities): Promise<void> {
-  const { requestId, keyId, wrappedKey, nonce, ciphertext } = sealed;
+  await storeManyIdentities(trx, [sealed]);
+}
+
+/** The same for many, one of each request, in two statements; throws for the first that is closed or not there, and then keeps none. */
+export async function storeManyIdentities(trx: Kysely<unknown>, sealed: readonly SealedIdentities[]): Promise<void> {
+  const ids = sealed.map(({ requestId }) => requestId);
   // Locked, so that a close or a destruction comes before or after.
-  const { rows } = await sql<{ closed: boolean }>`
-    select closed_at is not null as closed from probity.request where request_id = ${requestId} for no key update`.execute(trx);
-  const [found] = rows;
-  if (found === undefined) throw absent(requestId);
-  if (found.closed) throw new VaultRefused('closed', `${requestId} is closed: nothing is added to what it knows of people`);
+  const { rows } = await sql<{ id: string; closed: boolean }>`
+    select request_id as id, closed_at is not null as closed from probity.request where request_id = any (${ids}::text[])
+    order by request_id for no key update`.execute(trx);
+  const closed = new Map(rows.map((row) => [row.id, row.closed]));
+  for (const id of ids) {
+    if (!closed.has(id)) throw absent(id);
+    if (closed.get(id) === true) throw new VaultRefused('closed', `${id} is closed: nothing is added to what it knows of people`);
+  }
+  const bytes = (of: 'wrappedKey' | 'nonce' | 'ciphertext') => sql`${sealed.map((it) => it[of])}::bytea[]`;
   await sql`
     insert into probity.request_vault as v (request_id, key_id, wrapped_key, nonce, ciphertext)
-    values (${requestId}, ${keyId}, ${wrappedKey}, ${nonce}, ${ciphertext})
+    select it.id, it.key_id, it.wrapped_key, it.nonce, it.ciphertext
+    from unnest(${ids}::text[], ${sealed.map(({ keyId }) => keyId)}::text[], ${bytes('wrappedKey')}, ${bytes('nonce')}, ${bytes('ciphertext')})
+      it (id, key_id, wrapped_key, nonce, ciphertext)
+    order by it.id
     on conflict (request_id) do update set key_id = excluded.key_id, wrapped_key = excluded.wrapped_key, nonce = excluded.nonce,
       ciphertext = excluded.ciphertext, sealed_at = excluded.sealed_at, destroyed_at = null`.execute(trx);
 }
