@@ -19,9 +19,9 @@ export interface DecisionOrder {
   /** Of the plan that was shown. */
   readonly planHash: string;
   readonly decision: DecisionKind;
-  /** A code such as `plan_too_wide`: needed to reject and to dismiss. */
+  /** A code such as `plan_too_wide`: needed for all but an approval. */
   readonly reason?: string;
-  /** What is dismissed: `store.schema.table` or `store.schema.table.column`. */
+  /** What is dismissed: `store.schema.table` or `store.schema.table.column`; or the recipient that is given up. */
   readonly about?: string;
 }
 
@@ -33,6 +33,8 @@ export interface RecordedDecision {
 
 /** A code and names only: a free text would bring people's data into what is signed and kept. */
 const REASON = /^[a-z][a-z0-9_]{0,59}$/;
+/** As the manifest allows names. */
+const RECIPIENT = /^[A-Za-z][A-Za-z0-9_-]{0,62}$/;
 const ABOUT = /^[^\s.]+(\.[^\s.]+){2,3}$/;
 
 /**
@@ -101,7 +103,10 @@ function checkOrder({ decision, reason, about }: DecisionOrder): void {
   if (reason === undefined && decision !== 'approve') throw new Refused(`To ${decision} needs a reason`);
   if (reason !== undefined && !REASON.test(reason))
     throw new Refused('A reason is a code of small letters, digits and underscores, such as plan_too_wide: no text about people');
-  if ((about === undefined) === (decision === 'dismiss'))
-    throw new Refused('To dismiss needs a table or column that it is about, and only that');
-  if (about !== undefined && !ABOUT.test(about)) throw new Refused('What is dismissed is named as store.schema.table.column');
+  const names = decision === 'dismiss' || decision === 'give_up';
+  if ((about === undefined) === names)
+    throw new Refused('To dismiss needs a table or column that it is about, to give up a recipient, and nothing else does');
+  if (about !== undefined && decision === 'dismiss' && !ABOUT.test(about))
+    throw new Refused('What is dismissed is named as store.schema.table.column');
+  if (about !== undefined && decision === 'give_up' && !RECIPIENT.test(about)) throw new Refused('A recipient is named as in the manifest');
 }

@@ -1,5 +1,7 @@
-import { ApplicationFailure, proxyActivities } from '@temporalio/workflow';
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import { ApplicationFailure, ParentClosePolicy, proxyActivities, sleep, startChild } from '@temporalio/workflow';
 import type { ErasureActivities } from '../activities/erasures.ts';
+import { notices } from './notices.ts';
 
 const { openErasure, finishErasure } = proxyActivities<ErasureActivities>({
   startToCloseTimeout: '30 minutes',
@@ -15,8 +17,8 @@ const { eraseStore, scanStore } = proxyActivities<ErasureActivities>({
 
 export interface ErasureResult {
   readonly requestId: string;
-  /** `waiting`, `drifted`, `held` and `hits` wait for a person; what they do starts it again. */
-  readonly state: 'closed' | 'waiting' | 'drifted' | 'held' | 'hits' | 'incomplete' | 'over' | 'unknown';
+  /** `waiting`, `drifted`, `held` and `hits` wait for a person, `recipients` for an answer; what they do starts it again. */
+  readonly state: 'closed' | 'waiting' | 'drifted' | 'held' | 'hits' | 'recipients' | 'incomplete' | 'over' | 'unknown';
   readonly serial: number | null;
 }
 
@@ -30,7 +32,11 @@ export async function erasure(requestId: string): Promise<ErasureResult> {
   const all = Array.from({ length: stores }, (_, index) => index);
   await Promise.all(all.map((index) => eraseStore({ requestId, index })));
   await Promise.all(all.map((index) => scanStore({ requestId, index })));
-  const finished = await finishErasure(requestId);
+  let finished = await finishErasure(requestId);
+  if (finished.state === 'recipients') {
+    await tellRecipients(requestId);
+    finished = await finishErasure(requestId);
+  }
   if (finished.state === 'incomplete')
     throw ApplicationFailure.create({
       type: 'rows left',
@@ -38,4 +44,22 @@ export async function erasure(requestId: string): Promise<ErasureResult> {
       nonRetryable: true,
     });
   return { requestId, state: finished.state, serial: finished.serial };
+}
+
+/** Who answers at once is heard before this ends. */
+const QUICK_ANSWER = '5 seconds';
+
+/** Recipients are told by a workflow of their own, which goes on for as long as it takes; it may be running already. */
+async function tellRecipients(requestId: string): Promise<void> {
+  try {
+    const child = await startChild(notices, {
+      workflowId: `notices-${requestId}`,
+      args: [requestId],
+      parentClosePolicy: ParentClosePolicy.ABANDON,
+    });
+    // What becomes of it stands in the home store.
+    await Promise.race([child.result().catch(() => undefined), sleep(QUICK_ANSWER)]);
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+  }
 }

@@ -4,8 +4,8 @@ import { keyId } from '../evidence/certificate.ts';
 
 export const DECISION_FORMAT = 'probity-decision/1';
 
-/** `approve` and `reject` are about a plan; `dismiss` about what the scan after it found. */
-export type DecisionKind = 'approve' | 'reject' | 'dismiss';
+/** `approve` and `reject` are about a plan; `dismiss` about what the scan after it found; `give_up` about a recipient that nobody tells. */
+export type DecisionKind = 'approve' | 'reject' | 'dismiss' | 'give_up';
 
 /** What is signed. Names of people who decide stand in it, nothing about people who are decided about. */
 export interface DecisionStatement {
@@ -14,7 +14,7 @@ export interface DecisionStatement {
   /** Hash of the plan. */
   readonly plan: string;
   readonly decision: DecisionKind;
-  /** What is dismissed, such as `store.schema.table.column`; null where the decision is about the whole plan. */
+  /** What is dismissed, such as `store.schema.table.column`, or the recipient that is given up; null where the decision is about the whole plan. */
   readonly about: string | null;
   /** A code such as `plan_too_wide`; null where none was asked for. */
   readonly reason: string | null;
@@ -69,6 +69,8 @@ export interface Approval {
   readonly unverified: number;
   /** What was dismissed: each by somebody who may decide and has not opened the request. */
   readonly dismissed: readonly string[];
+  /** Recipients that need not be told, and why: decided in the same way. */
+  readonly givenUp: readonly { readonly recipient: string; readonly reason: string }[];
 }
 
 /**
@@ -95,6 +97,9 @@ export function judgeApproval(
     rejectedBy,
     unverified: letting.length - valid.length,
     dismissed: [...new Set(counted.flatMap(({ decision, about: what }) => (decision === 'dismiss' && what !== null ? [what] : [])))],
+    givenUp: counted.flatMap(({ decision, about: recipient, reason }) =>
+      decision === 'give_up' && recipient !== null && reason !== null ? [{ recipient, reason }] : [],
+    ),
   };
 }
 

@@ -1,0 +1,68 @@
+import { ApplicationFailure, condition, proxyActivities } from '@temporalio/workflow';
+import type { NoticeActivities, NoticeCall } from '../activities/notices.ts';
+
+const { sendNotices, noticeCalled, noticeReturned, noticeFailed } = proxyActivities<NoticeActivities>({
+  startToCloseTimeout: '30 minutes',
+  heartbeatTimeout: '15 seconds',
+  retry: { initialInterval: '500 milliseconds', backoffCoefficient: 2, maximumInterval: '1 minute' },
+});
+
+/** As long as webhooks are tried: a month without an answer is a person's to settle. */
+const CALLED_FOR = '30 days';
+/** Their system may be slow; it may be asked for again when it has been silent for so long. */
+const ONE_CALL = '1 hour';
+const CALLS = {
+  scheduleToCloseTimeout: CALLED_FOR,
+  startToCloseTimeout: ONE_CALL,
+  retry: { initialInterval: '10 seconds', backoffCoefficient: 3, maximumInterval: '1 day' },
+} as const;
+
+/** What the company's own activity gets: it asks `noticePeople` whom the notice is about. */
+export interface NoticeOrder {
+  readonly notice: string;
+  readonly kind: string;
+  readonly request: string;
+}
+
+type OwnActivity = (order: NoticeOrder) => Promise<unknown>;
+
+/**
+ * Tells the recipients of a request until each has answered, a person has settled it, or a month is over. The truth is in the home store, so
+ * the workflow carries ids only, and may be started again at any time. Some 60 attempts at most: it needs no new history.
+ */
+export async function notices(request: string): Promise<void> {
+  const called = new Map<string, Promise<void>>();
+  let under = 0;
+  for (;;) {
+    const { waitMs, calls } = await sendNotices(request);
+    for (const call of calls) {
+      if (called.has(call.notice)) continue;
+      under += 1;
+      called.set(
+        call.notice,
+        // What became of it stands in the home store; what could not be written there is called again another day.
+        tell(call)
+          .catch(() => undefined)
+          .finally(() => (under -= 1)),
+      );
+    }
+    if (waitMs !== null) await condition(() => false, Math.max(waitMs, LEAST_WAIT_MS));
+    else if (under > 0) await condition(() => under === 0);
+    else return;
+  }
+}
+
+/** What is due now is tried now, but never in a circle. */
+const LEAST_WAIT_MS = 1_000;
+
+async function tell({ notice, kind, request, activity, taskQueue }: NoticeCall): Promise<void> {
+  await noticeCalled(notice);
+  const own = proxyActivities<Record<string, OwnActivity>>({ ...CALLS, taskQueue })[activity];
+  if (own === undefined) throw ApplicationFailure.nonRetryable('There is no such activity', 'no activity');
+  try {
+    await own({ notice, kind, request });
+  } catch {
+    return noticeFailed(notice);
+  }
+  await noticeReturned(notice);
+}
