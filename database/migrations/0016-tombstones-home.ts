@@ -1,6 +1,9 @@
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
 
+/** As in 0005. */
+const BY_INDEX = `set plan_cache_mode = force_generic_plan set jit = off set enable_nestloop = on set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off`;
+
 /** The originals: their key, which stores keep copies, what these do not have yet, and how a tombstone is lifted. */
 export const statements = [
   `with made as (select uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) as secret)
@@ -49,7 +52,7 @@ export const statements = [
 
   // Whoever grants something after the erasure is somebody again: by their key, or by the hash of their address where nobody knows them yet.
   `create function probity.lift_by_grant() returns trigger
-    language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+    language plpgsql security definer set search_path = pg_catalog, pg_temp ${BY_INDEX} as $$
   begin
     -- Most of the time there is nothing to lift, and recording must not become slower for it.
     if not exists (select from probity.tombstone) then
@@ -59,7 +62,8 @@ export const statements = [
       from added a
       join probity.consent_link l on l.ref = a.ref
       cross join probity.tombstone_key k
-      join probity.tombstone_hash h on h.hash = probity.tombstone_hash_of(k, l.subject, 'key', l.key)
+      cross join lateral (
+        select h.tombstone_id from probity.tombstone_hash h where h.hash = probity.tombstone_hash_of(k, l.subject, 'key', l.key) offset 0) h
       join probity.tombstone t on t.tombstone_id = h.tombstone_id
       where a.decision = 'granted' and a.at > t.erased_at and t.lifted_at is null
       having count(*) > 0;
