@@ -8,7 +8,7 @@ export const statements = [
     person integer not null,
     subject text not null,
     identity text not null,
-    kind text not null check (kind in ('email', 'phone', 'id', 'name', 'value')),
+    kind text not null check (kind in ('email', 'near', 'phone', 'id', 'name', 'called', 'value')),
     -- By which texts are joined with it, what such a text contains or else matches, and the normal form that decides.
     token text not null,
     word text not null,
@@ -42,11 +42,6 @@ export const statements = [
     -- In a row that the plan keeps.
     expected boolean not null,
     found_at timestamptz not null default clock_timestamp(),
-    -- Somebody has looked and says that it is none.
-    dismissed_at timestamptz,
-    dismissed_by text,
-    reason text,
-    check ((dismissed_at is null) = (dismissed_by is null) and (dismissed_at is null) = (reason is null)),
     primary key (run_id, relation, location, column_name, identity, person)
   )`,
 ];

@@ -4,11 +4,13 @@ import { findTerms, valueKey, type TermIndex } from '../../domain/requests/token
 import { StoreError, translating } from '../errors.ts';
 import { between, startOfBlock } from '../retention/position.ts';
 import { inTransaction, type Store } from '../store.ts';
-import { candidateRows, probesOf, type CandidateRow, type ExpectedRows, type TermShape } from './scan-query.ts';
+import { candidateRows, probesOf, type CandidateRow, type ExpectedRows } from './scan-query.ts';
 
 /** Rows that one statement may bring here; where more of them may hold somebody, the range is halved. */
 const MOST_ROWS = 20_000;
 const LOCK_TIMEOUT_MS = 5_000;
+/** Compiling a statement, remembering texts and forking workers cost more than they save: lanes read side by side already. */
+const SETTINGS = { search_path: 'pg_catalog', jit: 'off', enable_memoize: 'off', max_parallel_workers_per_gather: '0' };
 /** `query_canceled`: our own timeout. */
 const TIMED_OUT = '57014';
 
@@ -16,7 +18,6 @@ export interface Reader {
   readonly store: Store;
   readonly runId: string;
   readonly index: TermIndex;
-  readonly shape: TermShape;
   readonly expected: readonly ExpectedRows[];
   /** By the person's ordinal. */
   readonly classes: ReadonlyMap<number, number>;
@@ -54,11 +55,11 @@ async function readPart(
   part: { readonly from: number; readonly to: number | null; readonly whole: boolean },
   isLast: boolean,
 ): Promise<boolean> {
-  const { store, runId, shape } = reader;
+  const { store, runId, index } = reader;
   const divisible = !table.wholeParent && (part.to === null || part.to - part.from > 1) && part.from <= MOST_BLOCK;
   const condition = part.whole ? null : between(startOfBlock(part.from), startOfBlock(part.to ?? MOST_BLOCK));
   const expected = reader.expected.filter((it) => it.table === table.table);
-  const options = { statementTimeoutMs: reader.timeoutMs, lockTimeoutMs: LOCK_TIMEOUT_MS, settings: { search_path: 'pg_catalog' } };
+  const options = { statementTimeoutMs: reader.timeoutMs, lockTimeoutMs: LOCK_TIMEOUT_MS, settings: SETTINGS };
   try {
     return await inTransaction(store, options, (trx) =>
       translating(
@@ -66,7 +67,7 @@ async function readPart(
         async () => {
           const snapshot = await sql<{ snapshot: string }>`select pg_current_snapshot()::text as snapshot`.execute(trx);
           const limit = divisible ? MOST_ROWS + 1 : Number.MAX_SAFE_INTEGER;
-          const query = { runId, table, relation: range.relation, range: condition, shape, expected, limit };
+          const query = { runId, table, relation: range.relation, range: condition, index, expected, limit };
           const { rows } = await candidateRows(query).execute(trx);
           if (divisible && rows.length > MOST_ROWS) return false;
           const hits = rows.flatMap((row) => judge(row, table, reader, expected));

@@ -16,16 +16,17 @@ export async function readScan(store: Store, manifest: Manifest, runId: string):
 /** What was found until now, in counts and names. */
 export async function scanResult(store: Store, scope: ScanScope, runId: string): Promise<ScanResult> {
   const { rows } = await translating(store, () =>
-    sql<{ table: string; column: string; identity: string; expected: boolean; dismissed: boolean; rows: number }>`
-      select h.table_name as table, h.column_name as column, h.identity, h.expected, h.dismissed_at is not null as dismissed,
+    sql<{ table: string; column: string; identity: string; expected: boolean; rows: number }>`
+      select h.table_name as table, h.column_name as column, h.identity, h.expected,
         count(distinct (h.relation, h.location)) as rows
-      from probity.run_hit h where h.run_id = ${runId} group by 1, 2, 3, 4, 5 order by 1, 2, 3`.execute(store.db),
+      from probity.run_hit h where h.run_id = ${runId} group by 1, 2, 3, 4 order by 1, 2, 3`.execute(store.db),
   );
   const ranges = await translating(store, () =>
     sql<{ table: string; done: number; total: number; snapshots: readonly string[] | null }>`
       select s.table_name as table, count(s.snapshot) as done, count(*) as total, array_agg(distinct s.snapshot) filter (where s.snapshot is not null) as snapshots
       from probity.run_scan s where s.run_id = ${runId} group by s.table_name order by s.table_name`.execute(store.db),
   );
+  const searched = await notSearched(store, runId);
   const standings = new Map(scope.tables.map(({ table, standing }) => [table, standing]));
   const hits = (only: (row: (typeof rows)[number]) => boolean): ScanHits[] =>
     rows.filter(only).map(({ table, column, identity, rows: count }) => ({
@@ -41,37 +42,28 @@ export async function scanResult(store: Store, scope: ScanScope, runId: string):
     columnsTotal: scope.columnsTotal,
     rangesDone: ranges.rows.reduce((sum, { done }) => sum + done, 0),
     rangesTotal: ranges.rows.reduce((sum, { total }) => sum + total, 0),
-    hits: hits((row) => !row.expected && !row.dismissed),
-    expected: hits((row) => row.expected && !row.dismissed),
-    dismissed: hits((row) => row.dismissed),
+    hits: hits((row) => !row.expected),
+    expected: hits((row) => row.expected),
+    dismissed: [],
     notScanned: scope.notScanned,
-    notSearched: await notSearched(store, runId),
+    notSearched: searched.not,
+    searchedByName: searched.called,
     outside: scope.outside,
     snapshots: Object.fromEntries(ranges.rows.map(({ table, snapshots }) => [table, snapshots ?? []])),
   };
 }
 
-/** Somebody has looked at the hits of a column and says that they are none of the person, and why. Returns how many rows that settles. */
-export async function dismissHits(
-  store: Store,
-  runId: string,
-  which: { readonly table: string; readonly column: string; readonly identity: string },
-  by: { readonly actor: string; readonly reason: string },
-): Promise<number> {
-  const result = await translating(store, () =>
-    sql`
-      update probity.run_hit set dismissed_at = clock_timestamp(), dismissed_by = ${by.actor}, reason = ${by.reason}
-      where run_id = ${runId} and table_name = ${which.table} and column_name = ${which.column} and identity = ${which.identity}
-        and dismissed_at is null and not expected`.execute(store.db),
-  );
-  return Number(result.numAffectedRows ?? 0n);
-}
-
-/** Before the scan is to be repeated: what was dismissed stays dismissed. */
-export async function forgetScan(store: Store, runId: string): Promise<void> {
+/** Before the tables in which the scan found somebody, or did not end, are searched again: forgets what it found there and where it was. */
+export async function forgetHits(store: Store, runId: string): Promise<void> {
   await inTransaction(store, {}, async (trx) => {
-    await sql`delete from probity.run_scan where run_id = ${runId}`.execute(trx);
-    await sql`delete from probity.run_hit where run_id = ${runId} and dismissed_at is null`.execute(trx);
+    await sql`
+      delete from probity.run_scan s where s.run_id = ${runId}
+        and exists (select from probity.run_hit h where h.run_id = s.run_id and h.table_name = s.table_name and not h.expected)`.execute(
+      trx,
+    );
+    await sql`
+      delete from probity.run_hit h where h.run_id = ${runId}
+        and not exists (select from probity.run_scan s where s.run_id = h.run_id and s.table_name = h.table_name)`.execute(trx);
   });
 }
 

@@ -58,15 +58,14 @@ export interface ScanProgress {
  * else. Throws `StoreError`; `busy` may be tried again.
  */
 export async function* scan(store: Store, scope: ScanScope, runId: string, options: ScanOptions = {}): AsyncGenerator<ScanProgress> {
-  await writeTerms(store, runId, options.names === true);
+  await writeTerms(store, runId, options.names === true, scope.called);
   await planRanges(store, scope, runId, options.rangeBlocks ?? RANGE_BLOCKS);
-  const { terms, shape } = await readTerms(store, runId);
+  const terms = await readTerms(store, runId);
   const reader: Reader = {
     store,
     runId,
-    index: indexTerms(terms),
+    index: indexTerms(terms, scope.called),
     classes: await readClasses(store, runId),
-    shape,
     expected: options.expected ?? [],
     timeoutMs: options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS,
   };

@@ -2,6 +2,7 @@ import { inStore, storeOf } from '../../manifest/ids.ts';
 import type { Manifest } from '../../manifest/model.ts';
 import type { Catalog, CatalogColumn, CatalogTable } from '../catalog.ts';
 import { referenceTarget } from '../retention/graph.ts';
+import { calledNames, type Called } from './called.ts';
 import { KEY_IDENTITY } from './graph.ts';
 import { namedLikePhone } from './tokens.ts';
 
@@ -22,6 +23,8 @@ export interface ScanTable {
   /** Columns that hold an identity of a subject as their whole value, whatever their type. */
   readonly named: readonly NamedColumns[];
   readonly primaryKey: readonly string[] | null;
+  /** Base types of the columns above. */
+  readonly types: Readonly<Record<string, string>>;
 }
 
 export interface NamedColumns {
@@ -48,6 +51,8 @@ export interface ScanScope {
   readonly notScanned: readonly NotScanned[];
   /** `schema.table` of schemas that the manifest does not name. */
   readonly outside: readonly string[];
+  /** What texts call the subjects' keys and identities. */
+  readonly called: readonly Called[];
 }
 
 /** What a catalog does not say. */
@@ -96,9 +101,31 @@ export function scanScope(catalog: Catalog, manifest: Manifest, facts: ScanFacts
       text,
       named: searched,
       primaryKey: key,
+      types: Object.fromEntries(live.columns.map((column) => [column.name, column.typeCategory === 'array' ? 'array' : column.baseType])),
     });
   }
-  return { store: catalog.store, tables, columnsTotal, notScanned, outside: all.filter((it) => !inside.includes(it)).map(([id]) => id) };
+  const outside = all.filter((it) => !inside.includes(it)).map(([id]) => id);
+  return { store: catalog.store, tables, columnsTotal, notScanned, outside, called: calledIn(tables, manifest) };
+}
+
+/** By the subject, its own columns, and those that are known to reference it. */
+function calledIn(tables: readonly ScanTable[], manifest: Manifest): Called[] {
+  const columns = (subject: string, identity: string): string[] =>
+    tables.flatMap(({ named }) =>
+      named
+        .filter((it) => it.subject === subject && it.identity === identity && Object.keys(it.when).length === 0)
+        .flatMap((it) => it.columns),
+    );
+  return Object.entries(manifest.subjects)
+    .flatMap(([subject, declared]) => [
+      { subject, identity: KEY_IDENTITY, names: calledNames([subject, ...declared.key, ...columns(subject, KEY_IDENTITY)]) },
+      ...Object.entries(declared.identities).map(([identity, column]) => ({
+        subject,
+        identity,
+        names: calledNames([identity, column, ...columns(subject, identity)]),
+      })),
+    ])
+    .filter(({ names }) => names.length > 0);
 }
 
 function standing(id: string, store: string, manifest: Manifest): Standing {

@@ -32,6 +32,8 @@ export interface ScanResult {
   readonly dismissed: readonly ScanHits[];
   readonly notScanned: readonly NotScanned[];
   readonly notSearched: readonly NotSearched[];
+  /** Searched where it is named only: does not limit what a certificate says, but stands in it. */
+  readonly searchedByName: readonly NotSearched[];
   /** `schema.table` of schemas that the manifest does not name. */
   readonly outside: readonly string[];
   /** By `schema.table`: the snapshots in which it was read, as `pg_current_snapshot()` says them; several for a large table. */
@@ -50,7 +52,7 @@ export function scanSentence(result: ScanResult): string {
   if (result.expected.length > 0) parts.push(`${rowsOf(result.expected)} in what is kept`);
   if (result.dismissed.length > 0) parts.push(`${rowsOf(result.dismissed)} dismissed`);
   if (result.notScanned.length > 0) parts.push(`not scanned: ${named(result.notScanned)}`);
-  for (const { identity, reason } of result.notSearched) parts.push(`${identity}: ${reason}`);
+  for (const { identity, reason } of [...result.notSearched, ...result.searchedByName]) parts.push(`${identity}: ${reason}`);
   return parts.join(' · ');
 }
 

@@ -1,9 +1,13 @@
 import { has } from '../init/names.ts';
+import { calledIn, calledPattern, calledToken, type Called } from './called.ts';
 import { phoneForm, phonesIn, phoneTail, samePhone, type PhoneForm } from './phones.ts';
 import { KEY_IDENTITY } from './graph.ts';
 
-/** How an identity is looked for: as an address, a number or a word anywhere in a text, by its parts, or as the whole value of a named column. */
-export type TermKind = 'email' | 'phone' | 'id' | 'name' | 'value';
+/**
+ * How an identity is looked for: as an address, a number or a word anywhere in a text, by its parts, behind what it is called there, or as the whole
+ * value of a named column. `near` only helps to find an address among those of many people.
+ */
+export type TermKind = 'email' | 'near' | 'phone' | 'id' | 'name' | 'called' | 'value';
 
 /** One identity of somebody in a form in which it can be found. */
 export interface Term {
@@ -51,8 +55,11 @@ export function namedLikePhone(column: string): boolean {
   return has(column, PHONES);
 }
 
-/** What to look for. Everything gets a `value`; what a free text can be searched for gets more. Names only where they are asked for. */
-export function termsOf(it: Identity, names: boolean): Term[] {
+/**
+ * What to look for. Everything gets a `value`; what a free text can be searched for gets more. Names only where they are asked for. What is too
+ * short for texts is looked for behind what it is called there.
+ */
+export function termsOf(it: Identity, names: boolean, called: readonly Called[] = []): Term[] {
   const { person, subject, identity, parts } = it;
   const make = (kind: TermKind, token: string, pattern: string, value: string, word = ''): Term => ({
     person,
@@ -71,9 +78,18 @@ export function termsOf(it: Identity, names: boolean): Term[] {
   for (const part of parts.length === 1 ? parts : []) {
     const address = emailForm(part);
     const number = has(identity, PHONES) ? phoneForm(part) : null;
-    if (address !== null) terms.push(make('email', emailKey(address), emailPattern(address), address, emailWord(address)));
-    else if (number !== null) terms.push(make('phone', phoneTail(number), phonePattern(phoneTail(number)), number));
-    else for (const [anchor, value] of idForms(part)) terms.push(make('id', anchor, '', value, anchor));
+    if (address !== null) {
+      terms.push(make('email', emailKey(address), emailPattern(address), address, emailWord(address)));
+      const near = nearSign(address);
+      if (near !== null) terms.push(make('near', near, '', address));
+    } else if (number !== null) terms.push(make('phone', phoneTail(number), phonePattern(phoneTail(number)), number));
+    else {
+      const forms = idForms(part);
+      for (const [anchor, value] of forms) terms.push(make('id', anchor, '', value, anchor));
+      const token = forms.length === 0 ? calledToken(part) : null;
+      for (const as of token === null ? [] : called.filter((one) => one.subject === subject && one.identity === identity))
+        terms.push(make('called', token!, calledPattern(as, token!), token!));
+    }
   }
   return terms;
 
@@ -86,9 +102,9 @@ export function termsOf(it: Identity, names: boolean): Term[] {
   }
 }
 
-/** Whether a free text can be searched for it. */
+/** Whether a free text can be searched for it, whatever stands beside it there. */
 export function searchable(terms: readonly Term[]): boolean {
-  return terms.some(({ kind }) => kind !== 'value');
+  return terms.some(({ kind }) => kind !== 'value' && kind !== 'called');
 }
 
 // --- addresses
@@ -128,6 +144,18 @@ export function emailsIn(text: string): string[] {
 function emailKey(form: string): string {
   const [local = '', domain = ''] = splitAddress(form);
   return `${/([0-9a-z]*)[^0-9a-z]*$/.exec(local)?.[1] ?? ''}@${/^[0-9a-z]*/.exec(domain)?.[0] ?? ''}`;
+}
+
+/** Characters behind the sign, and before it the most that fit: an address without a tag has them in every plain text. */
+export const NEAR_DOMAIN = 4;
+const NEAR_SIZES = [8, 6, 4, 2, 1];
+
+/** Null where lower case of it is not ASCII, or it is too short. */
+function nearSign(form: string): string | null {
+  const [local, domain] = splitAddress(form);
+  const size = NEAR_SIZES.find((it) => it <= local.length);
+  const near = `${local.slice(-(size ?? 0))}@${domain.slice(0, NEAR_DOMAIN)}`;
+  return size !== undefined && domain.length >= NEAR_DOMAIN && /^[\u0021-\u007e]+$/.test(near) ? near : null;
 }
 
 function splitAddress(form: string): [string, string] {
@@ -210,19 +238,50 @@ export interface TermIndex {
   readonly phones: ReadonlyMap<string, readonly Term[]>;
   readonly ids: ReadonlyMap<string, readonly Term[]>;
   readonly names: readonly Term[];
+  /** What texts call a key, and its terms by token. */
+  readonly called: readonly { readonly as: Called; readonly terms: ReadonlyMap<string, readonly Term[]> }[];
   /** By `valueKey`. */
   readonly values: ReadonlyMap<string, readonly Term[]>;
+  /** By `wholeKey`: the values of that identity. */
+  readonly whole: ReadonlyMap<string, readonly string[]>;
+  /** All that are looked for in texts. */
+  readonly texts: readonly Term[];
+  readonly kinds: ReadonlySet<TermKind>;
+  /** Of the words that stand for ids. */
+  readonly shortestId: number;
+  /** Characters before the sign of `near` tokens; null: an address has none, so that all are looked for as they are. */
+  readonly windows: readonly number[] | null;
 }
 
-export function indexTerms(terms: readonly Term[]): TermIndex {
+export function indexTerms(terms: readonly Term[], called: readonly Called[] = []): TermIndex {
   const of = (kind: TermKind): Term[] => terms.filter((term) => term.kind === kind);
+  const [near, emails] = [of('near'), of('email')];
+  const sizes = near.map(({ token }) => splitAddress(token)[0].length);
   return {
-    emails: Map.groupBy(of('email'), ({ value }) => value),
+    emails: Map.groupBy(emails, ({ value }) => value),
     phones: Map.groupBy(of('phone'), ({ token }) => token),
     ids: Map.groupBy(of('id'), ({ token }) => token),
     names: of('name'),
+    called: called.flatMap((as) => {
+      const its = of('called').filter(({ subject, identity }) => subject === as.subject && identity === as.identity);
+      return its.length === 0 ? [] : [{ as, terms: Map.groupBy(its, ({ token }) => token) }];
+    }),
     values: Map.groupBy(of('value'), ({ subject, identity, value }) => valueKey(subject, identity, value)),
+    whole: new Map(
+      [...Map.groupBy(of('value'), ({ subject, identity }) => wholeKey(subject, identity))].map(([key, its]) => [
+        key,
+        its.map(({ value }) => value),
+      ]),
+    ),
+    texts: terms.filter(({ kind }) => kind !== 'value' && kind !== 'near'),
+    kinds: new Set(terms.map(({ kind }) => kind)),
+    shortestId: of('id').reduce((least, { token }) => Math.min(least, token.length), Infinity),
+    windows: near.length < emails.length ? null : [...new Set(sizes)],
   };
+}
+
+export function wholeKey(subject: string, identity: string): string {
+  return JSON.stringify([subject, identity]);
 }
 
 export function valueKey(subject: string, identity: string, value: string): string {
@@ -245,6 +304,8 @@ export function findTerms(text: string, index: TermIndex): Set<Term> {
       for (const word of new Set(lower.match(/[0-9a-z]+/g)))
         for (const term of index.ids.get(word) ?? []) if (standsIn(lower, term.value)) found.add(term);
     }
+    for (const { as, terms } of index.called)
+      for (const token of calledIn(variant, as)) for (const term of terms.get(token) ?? []) found.add(term);
     if (index.names.length > 0) {
       const words = new Set(wordsOf(variant));
       for (const term of index.names) if (term.value.split(' ').every((word) => words.has(word))) found.add(term);

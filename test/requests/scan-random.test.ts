@@ -14,6 +14,7 @@ interface Person {
   readonly email: string;
   readonly phone: string;
   readonly uid: string;
+  readonly key: string;
 }
 
 // Neighbours differ in one letter or digit, so that each is the look-alike of another.
@@ -21,6 +22,8 @@ const PEOPLE = Array.from({ length: 60 }, (_, n): Person => ({
   email: `user.${n}${n % 3 === 0 ? 'x' : ''}@${n % 2 === 0 ? 'mail' : 'post'}.example`,
   phone: `+49 ${n % 2 === 0 ? 170 : 171} 55${String(10_000 + n)}`,
   uid: `${String(n).padStart(8, '0')}-aaaa-4bbb-8ccc-${n % 2 === 0 ? '0' : 'f'}${String(n >> 1).padStart(11, '1')}`,
+  // Too short for texts, but for what stands before it.
+  key: String(n + 3),
 }));
 
 /** How an identity may be written: what the naive search knows, one by one. */
@@ -47,9 +50,12 @@ const SHAPES: Readonly<Record<keyof Person, (value: string) => string[]>> = {
     ]; // prettier-ignore
   },
   uid: (it) => [it, it.toUpperCase(), it.replaceAll('-', ''), `{${it}}`],
+  key: (it) => [
+    `customer_id=${it}`, `"customer_id": ${it}`, `CustomerId:${it}`, `customer #${it}`, `Customer no. ${it}`, `cust. no. ${it}`, `customer%3D${it}`, `customers/${it}`, `"customer_ids": [99, ${it}]`,
+  ], // prettier-ignore
 };
 const COLUMNS = ['a', 'b', 'c', 'd'] as const;
-const KINDS = ['email', 'phone', 'uid'] as const;
+const KINDS = ['email', 'phone', 'uid', 'key'] as const;
 const NOISE = ['hello', 'Straße', 'user.1', '@home', '2026-11-23', '19:44:05', '12', 'user.1@mail', 'x@user.1.example', '+49 172 5510001', '%zz', 'C:\\new', '100%', 'a+b', '&amp;', '{"a":1}', '030 99', '7']; // prettier-ignore
 const BETWEEN = ['; ', ', ', '\n', '" "', ' | ', '=', ' <', '> '];
 
@@ -111,7 +117,7 @@ test.each([
     `insert into line select (r ->> 'id')::bigint, r ->> 'a', r ->> 'b', jsonb_build_object('deep', jsonb_build_array(1, r ->> 'c')), array['x', r ->> 'd'] from jsonb_array_elements($1::jsonb) r`,
     [JSON.stringify(rows)],
   );
-  await search(world, `run-${seed}`, people.map(({ email, phone, uid }) => [['email', email], ['phone', phone], ['uid', uid]])); // prettier-ignore
+  await search(world, `run-${seed}`, people.map(({ email, phone, uid, key }) => [['email', email], ['phone', phone], ['uid', uid], ['key', key]])); // prettier-ignore
   const found = await world.query('select location, column_name, identity, person from probity.run_hit where run_id = $1', [`run-${seed}`]);
   const actual = found.rows
     .map((row) => `${String(row['location'])} ${String(row['column_name'])} ${String(row['identity'])} ${String(row['person'])}`)

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { phoneForm, phonesIn, samePhone } from '../../domain/requests/phones.ts';
+import { calledNames } from '../../domain/requests/called.ts';
 import { findTerms, indexTerms, searchable, termsOf } from '../../domain/requests/tokens.ts';
 
 const ADDRESS = 'Anna.Muster@Example.com';
@@ -112,4 +113,52 @@ test('numbers are the same with and without a country, a trunk prefix or neither
     false,
   ]);
   expect(phonesIn('no number 12-34')).toEqual([]);
+});
+
+const KEY = { subject: 'customer', identity: 'key', names: calledNames(['customer', 'customer_id', 'buyer', 'id']) };
+const calls = (text: string, value = '17'): boolean => {
+  const terms = termsOf({ person: 1, subject: 'customer', identity: 'key', parts: [value] }, false, [KEY]);
+  return findTerms(text, indexTerms(terms, [KEY])).size > 0;
+};
+
+test.each([
+  '{"customer_id": 17}',
+  '{"customer_id":"17","x":18}',
+  '{"customerId":17}',
+  '{"customer": {"id": 17, "city": "x"}}',
+  '{"customer_ids": [16, 17]}',
+  'customer 17',
+  "the customer's 17",
+  'Customer #17 wrote',
+  'customer_id=17&x=1',
+  'customer%3D17',
+  'CUSTOMER-ID: 0017.',
+  'customer number 17',
+  'customer no. 17',
+  'cust. no. 17',
+  'cust #17',
+  'fk_customer = 17',
+  '/customers/17/orders',
+  'cache:customer:17',
+  String.raw`{"text":"{\"customer_id\":17}"}`,
+  'old buyer: 17',
+  'BUYER_ID=17',
+])('a small key is found behind its name in %s', (text) => expect(calls(text)).toBe(true));
+
+test.each([
+  '17',
+  'order 17',
+  '{"order_id": 17}',
+  'customer 170',
+  'customer 117',
+  'customer 17.5',
+  'customer 17-11-2026',
+  'customer of 17',
+  'customary 17',
+  '{"id": 17}',
+])('the same number is none of its own: %s', (text) => expect(calls(text)).toBe(false));
+
+test('what texts call a key is a name of its own', () => {
+  expect(calledNames(['customer', 'customerId', 'customer_no', 'id', 'no', 'xy', 'Käufer'])).toEqual(['customer']);
+  expect([calls('customer A7', 'A7'), calls('customer a71', 'A7'), calls('customer anna', 'anna')]).toEqual([true, false, false]);
 });
