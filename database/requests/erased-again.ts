@@ -192,15 +192,8 @@ async function findAgain(store: Store, manifest: Manifest, erasure: StoreErasure
     const everything: Found[] = [];
     if (own !== null) everything.push(...(await ownRows(trx, own)));
     everything.push(...(await heldKeys(trx, owed)));
-    const others =
-      own === null ? null : new Set(everything.filter(({ identity }) => identity === KEY_IDENTITY).map(({ parts }) => keyOf(parts)));
-    for (const place of placesOf(erasure, own)) {
-      const there = await foundAt(trx, place, owed);
-      everything.push(
-        ...(others === null || own === null || place.identity === KEY_IDENTITY ? there : await withoutOthers(trx, own, others, there)),
-      );
-    }
-    return everything;
+    for (const place of placesOf(erasure, own)) everything.push(...(await foundAt(trx, place, owed)));
+    return own === null ? everything : withoutOthers(trx, own, everything);
   });
   const ordinals = new Map(owed.tombstones.map((id, index) => [id, index]));
   const distinct = new Map(found.map((it) => [JSON.stringify([it.tombstone, it.identity, it.parts]), it]));
@@ -225,22 +218,20 @@ async function findAgain(store: Store, manifest: Manifest, erasure: StoreErasure
     ]);
   }
 
-  /** An identity that somebody else's row has leads to them, too. */
-  async function withoutOthers(
-    trx: Transaction<unknown>,
-    table: string,
-    keys: ReadonlySet<string>,
-    there: readonly Found[],
-  ): Promise<Found[]> {
-    const [first] = there;
-    const column = first === undefined ? undefined : subject.identities[first.identity];
-    if (first === undefined || column === undefined) return [...there];
-    const form = (value: RawBuilder<unknown>): RawBuilder<unknown> => sql`probity.tombstone_form(${first.identity}, ${value})`;
-    const { rows } = await sql<{ value: string; key: string }>`
-      select it.value, ${keyText(subject.key)} as key from unnest(${there.map(({ parts }) => parts[0]!)}::text[]) it (value)
-      join ${tableRef(table)} s on ${form(sql`${ident('s', column)}::text`)} = ${form(sql`it.value`)}`.execute(trx);
-    const taken = new Set(rows.filter(({ key }) => !keys.has(key)).map(({ value }) => value));
-    return there.filter(({ parts }) => !taken.has(parts[0]!));
+  /** An identity that somebody else's row had at the time of the backup leads to them, too: it is not followed. */
+  async function withoutOthers(trx: Transaction<unknown>, table: string, everything: readonly Found[]): Promise<Found[]> {
+    const kept = everything.filter(({ identity }) => identity === KEY_IDENTITY);
+    const keys = new Set(kept.map(({ parts }) => keyOf(parts)));
+    for (const [identity, column] of Object.entries(subject.identities)) {
+      const there = everything.filter((it) => it.identity === identity);
+      const form = (value: RawBuilder<unknown>): RawBuilder<unknown> => sql`probity.tombstone_form(${identity}, ${value})`;
+      const { rows } = await sql<{ value: string; key: string }>`
+        select it.value, ${keyText(subject.key)} as key from unnest(${there.map(({ parts }) => parts[0]!)}::text[]) it (value)
+        join ${tableRef(table)} s on ${form(sql`${ident('s', column)}::text`)} = ${form(sql`it.value`)}`.execute(trx);
+      const taken = new Set(rows.filter(({ key }) => !keys.has(key)).map(({ value }) => value));
+      kept.push(...there.filter(({ parts }) => !taken.has(parts[0]!)));
+    }
+    return kept;
   }
 }
 
