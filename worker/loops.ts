@@ -11,6 +11,7 @@ import { currentManifest } from '../database/runs.ts';
 import { dispatchOutbox, forgottenRequests, noteStarts } from '../database/serving/outbox.ts';
 import { spreadTombstones } from '../database/requests/tombstones.ts';
 import { replicator } from '../database/serving/replicator.ts';
+import { suppressReady } from '../database/serving/requests.ts';
 import { drainSink, openSink } from '../database/serving/sink.ts';
 import type { Store } from '../database/store.ts';
 import { storePool, type Environment } from '../database/stores.ts';
@@ -84,6 +85,7 @@ export function startProbityLoops(options: ProbityLoopsOptions): ProbityLoops {
 
   async function outbox(): Promise<boolean> {
     if ((await inForce()) === null) return false;
+    await suppressReady(home);
     return (await dispatchOutbox(home, async (request) => startRequest(await client(), request, taskQueue), faults)) > 0;
   }
 

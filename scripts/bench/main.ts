@@ -1,12 +1,14 @@
 import { benchConsentImport } from './consent-import.ts';
 import { WrongUsage } from './options.ts';
 import { benchPermission } from './permission.ts';
+import { benchRequests } from './requests.ts';
 import { benchRetention } from './retention.ts';
 import { benchViews } from './views.ts';
 
 const BENCHES: Readonly<Record<string, { readonly about: string; readonly run: (args: readonly string[]) => Promise<void> }>> = {
   'consent-import': { about: 'imports of consent against COPY and INSERTs', run: benchConsentImport },
   permission: { about: 'withdrawals of 200 callers, answers in SQL, the lag of replicas', run: benchPermission },
+  requests: { about: 'requests from opened to certificate, alone and in bulk, against SQL by hand', run: benchRequests },
   retention: { about: 'purges against a plain DELETE and the usual loop, alone and beside an application', run: benchRetention },
   views: { about: 'purpose-bound views against the bare table', run: benchViews },
 };

@@ -4,7 +4,7 @@ import { projectRoot } from '../paths.ts';
 
 const PAGE = join(projectRoot, 'docs', 'benchmarks.md');
 /** Sections of other benches, behind the page of the retention bench, which has none of this name. */
-const SECTIONS = ['Permission'];
+const SECTIONS = ['Permission', 'Requests'];
 
 /** Writes docs/benchmarks.md anew; sections of other benches stay. Returns its path. */
 export function writePage(text: string): string {

@@ -77,7 +77,7 @@ export async function withPostgres(
 }
 
 /** The URL of a new database on that server. */
-export async function createDatabase(postgres: PostgresService, name: string): Promise<string> {
+export async function createDatabase(postgres: Pick<BenchServices, 'adminUrl' | 'url'>, name: string): Promise<string> {
   const admin = new pg.Client({ connectionString: postgres.adminUrl });
   await admin.connect();
   await admin.query(`create database ${pg.escapeIdentifier(name)}`);
