@@ -26,7 +26,7 @@ export interface WorkerSettings {
 }
 
 /** Starts a worker process and waits until it polls. */
-export async function startWorker(shop: Shop, settings: WorkerSettings): Promise<WorkerProcess> {
+export async function startWorker(shop: Pick<Shop, 'env' | 'file'>, settings: WorkerSettings): Promise<WorkerProcess> {
   const child = spawn(process.execPath, [MAIN], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
