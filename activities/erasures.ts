@@ -12,6 +12,7 @@ import { removeKeys } from '../database/requests/erasure/keys.ts';
 import { leadsTo } from '../database/requests/erasure/reach.ts';
 import { openErasure } from '../database/requests/erasure/target.ts';
 import { oblige } from '../database/requests/obligations.ts';
+import { heldAnywhere } from '../database/requests/held.ts';
 import { readPlanned } from '../database/requests/planned.ts';
 import { removePeople } from '../database/requests/run-people.ts';
 import type { ExpectedRows } from '../database/requests/scan-query.ts';
@@ -76,9 +77,11 @@ export function erasureActivities(dependencies: ActivityDependencies) {
       const leases = await takeTables(store, targets, plan.run);
       if (leases === null)
         throw ApplicationFailure.create({ type: 'leased', message: 'Another run works on one of the tables; waiting for it to end' });
+      const others = [home, ...planStores(plan).map((_, index) => context.at(index).store)].filter((it) => it !== store);
+      const heldElsewhere = () => heldAnywhere(others, plan.run);
       const beat = (done: number, of: number): void => Context.current().heartbeat({ done, of });
       try {
-        return await carryOut(store, targets, { runId: plan.run, incarnation, leases }, { beat, faults });
+        return await carryOut(store, targets, { runId: plan.run, incarnation, leases, heldElsewhere }, { beat, faults });
       } finally {
         // The next attempt, or another run, need not wait until they expire.
         await releaseTables(store, leases);

@@ -5,7 +5,7 @@ import { releaseLease, takeLease, whileLeased, type Lease } from '../lease.ts';
 import type { Store } from '../store.ts';
 import { eraseChunk } from './erasure/chunk.ts';
 import { verifyChunk } from './erasure/count.ts';
-import { countKeys, type People } from './erasure/keys.ts';
+import { countKeys, type HeldElsewhere, type People } from './erasure/keys.ts';
 import type { ErasureTarget } from './erasure/target.ts';
 
 /** All chunks of a run go through one lane of each store: one chain of evidence. */
@@ -54,6 +54,8 @@ export interface CarryingRun {
   readonly runId: string;
   readonly incarnation: string;
   readonly leases: readonly Lease[];
+  /** Asks, before each chunk, who is held by what other stores say; see `heldAnywhere`. Left out: nobody. */
+  readonly heldElsewhere?: () => Promise<readonly HeldElsewhere[]>;
 }
 
 export interface CarryOptions {
@@ -69,7 +71,7 @@ export interface CarryOptions {
 export async function carryOut(
   store: Store,
   targets: readonly ClassTarget[],
-  { runId, incarnation, leases }: CarryingRun,
+  { runId, incarnation, leases, heldElsewhere = () => Promise.resolve([]) }: CarryingRun,
   { beat, faults = noFaults }: CarryOptions,
 ): Promise<Carried> {
   const [lease, ...furtherLeases] = leases;
@@ -97,12 +99,12 @@ export async function carryOut(
     });
     for (let pass = Math.floor(taken / chunks.length); ; pass++) {
       for (const { target, people } of chunks.slice(taken % chunks.length)) {
-        await eraseChunk(target, people, step(), { step: faults });
+        await eraseChunk(target, { ...people, heldElsewhere: await heldElsewhere() }, step(), { step: faults });
         seq += 1;
         taken += 1;
         beat(taken, chunks.length);
       }
-      const found = await verify(chunks, () => beat(taken, chunks.length));
+      const found = await verify(chunks, await heldElsewhere(), () => beat(taken, chunks.length));
       if (found.remaining > 0 && pass + 1 < MOST_PASSES) continue;
       const body = { range: `at ${found.snapshot}`, counts: { ...found.counts, remaining: found.remaining }, cursor: null };
       await takeStep(store, { ...step(), runId, kind: CLOSING, pass, cutOff: null }, () => Promise.resolve(body), faults);
@@ -119,13 +121,14 @@ interface Chunk {
 /** After all of them: what one person's rows pin may go with somebody else's. */
 async function verify(
   chunks: readonly Chunk[],
+  heldElsewhere: readonly HeldElsewhere[],
   beat: () => void,
 ): Promise<{ remaining: number; counts: Record<string, number>; snapshot: string }> {
   const counts: Record<string, number> = {};
   let remaining = 0;
   let snapshot = '';
   for (const { target, people } of chunks) {
-    const found = await verifyChunk(target, people);
+    const found = await verifyChunk(target, { ...people, heldElsewhere });
     remaining += found.remaining;
     snapshot = found.snapshot;
     for (const [name, rows] of Object.entries(found.counts)) counts[name] = (counts[name] ?? 0) + rows;

@@ -24,8 +24,9 @@ import { translating } from '../errors.ts';
 import { readHistories, readManyFacts, type HistoryRecord } from '../permission/history.ts';
 import type { Store } from '../store.ts';
 import { countErasure } from './erasure/count.ts';
-import { analyseKeys, removeOtherKeys, writeKeys, type RunKey } from './erasure/keys.ts';
+import { analyseKeys, removeOtherKeys, writeKeys, type People as KeyPeople, type RunKey } from './erasure/keys.ts';
 import { openErasure } from './erasure/target.ts';
+import { heldAnywhere } from './held.ts';
 import type { RequestRow } from './model.ts';
 import { manifestsAt, type Applied } from './plans.ts';
 import { resolvePeople } from './resolve.ts';
@@ -73,10 +74,10 @@ export async function planRequests(request: PlanningRequests): Promise<PlannedRe
   const classes = classesOf(askers);
   const keys = keysOf(manifest, classes);
   await writePeople(home, run, rows.map(({ id: request }, person) => ({ person, request }))); // prettier-ignore
+  const counting: { readonly store: Store; readonly planned: readonly { readonly erasure: StoreErasure; readonly of: number }[] }[] = [];
   const plans: StorePlan[] = [];
   for (const name of Object.keys(manifest.stores).sort()) {
     const store = stores.get(name)!;
-    request.progress?.(name);
     const catalog = catalogs.get(name)!;
     const erasures = classes.map(({ first }) => planErasure(first.kind.subject, first.scope, catalog, manifest, first.before?.manifest));
     const planned = erasures.flatMap((erasure, of) => (erasure.tables.length + erasure.problems.length > 0 ? [{ erasure, of }] : []));
@@ -87,7 +88,14 @@ export async function planRequests(request: PlanningRequests): Promise<PlannedRe
     await removeOtherKeys(store, run, written.flatMap((it) => it.keys)); // prettier-ignore
     for (const it of written) await writeKeys(store, run, it.subject, it.keys);
     await analyseKeys(store);
-    for (const { erasure, of } of planned) plans.push(await counted(store, manifest, erasure, run, of));
+    counting.push({ store, planned });
+  }
+  // Once the keys stand in all stores: what one of them holds, none of them changes.
+  for (const { store, planned } of counting) {
+    request.progress?.(store.name);
+    const heldElsewhere = await heldAnywhere(counting.map((it) => it.store).filter((it) => it !== store), run); // prettier-ignore
+    for (const { erasure, of } of planned)
+      plans.push(await counted(store, manifest, erasure, { runId: run, chunk: null, class: of, heldElsewhere }));
   }
   const plan: ErasurePlan = {
     job: 'requests',
@@ -261,9 +269,10 @@ function keysOf(manifest: Manifest, classes: readonly AskerClass[]): RunKey[][] 
   });
 }
 
-async function counted(store: Store, manifest: Manifest, erasure: StoreErasure, run: string, of: number): Promise<StorePlan> {
+async function counted(store: Store, manifest: Manifest, erasure: StoreErasure, people: KeyPeople): Promise<StorePlan> {
+  const of = people.class;
   if (erasure.problems.length > 0) return { class: of, erasure, heldPeople: 0, counts: {}, tables: [], missingIndexes: [], seconds: 0 };
   const target = await openErasure(store, manifest, erasure);
-  const { heldPeople, counts, tables, missingIndexes, seconds } = await countErasure(target, { runId: run, chunk: null, class: of });
+  const { heldPeople, counts, tables, missingIndexes, seconds } = await countErasure(target, people);
   return { class: of, erasure, heldPeople, counts, tables, missingIndexes: missingIndexes.map((it) => it.sql), seconds };
 }

@@ -40,12 +40,20 @@ export async function lookAt(
   locking: boolean,
 ): Promise<Look> {
   const { subject } = target.erasure;
+  const elsewhere = people.heldElsewhere ?? [];
   const { rows } = await sql<{ person: number; hold: string }>`
-    select k.person, min(h.hold_id) as hold
-    from probity.run_key as k join probity.hold as h on h.subject = k.subject and h.subject_key = k.parts and ${ACTIVE}
-    where k.run_id = ${people.runId} and k.class = ${people.class} and k.subject = ${subject} and k.identity = 'key'
-      and (${people.chunk}::integer is null or k.chunk = ${people.chunk})
-    group by k.person order by k.person`.execute(trx);
+    with own as (
+      select k.person, k.subject, k.parts from probity.run_key as k
+      where k.run_id = ${people.runId} and k.class = ${people.class} and k.subject = ${subject} and k.identity = 'key'
+        and (${people.chunk}::integer is null or k.chunk = ${people.chunk})
+    ), held as (
+      select own.person, h.hold_id as hold from own join probity.hold as h on h.subject = own.subject and h.subject_key = own.parts and ${ACTIVE}
+      union all
+      select own.person, it.hold from own
+      join unnest(${elsewhere.map(({ person }) => person)}::integer[], ${elsewhere.map(({ hold }) => hold)}::text[]) as it (person, hold)
+        on it.person = own.person
+    )
+    select held.person, min(held.hold) as hold from held group by held.person order by held.person`.execute(trx);
   const held = { people: rows.map((row) => row.person), holds: rows.map((row) => row.hold) };
   const clock = await sql<{ now: Date }>`select now() as now`.execute(trx);
   return { trx, target, who: { ...people, subject, without: held.people }, held, holds, now: clock.rows[0]!.now, locking };

@@ -21,6 +21,13 @@ export interface People {
   /** Null: of every chunk. */
   readonly chunk: number | null;
   readonly class: number;
+  /** Who is held as a whole by what another store says. */
+  readonly heldElsewhere?: readonly HeldElsewhere[];
+}
+
+export interface HeldElsewhere {
+  readonly person: number;
+  readonly hold: string;
 }
 
 // Some megabytes of parameters at most, and a transaction that nobody waits for.
