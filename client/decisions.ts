@@ -1,6 +1,7 @@
 import { createPublicKey } from 'node:crypto';
 import { bindPlan, insertDecision, lockRequest, readApproval, readDecisions } from '../database/requests/decisions.ts';
 import { translating } from '../database/errors.ts';
+import { manifestOfPlan } from '../database/requests/plans.ts';
 import { currentManifest } from '../database/runs.ts';
 import { inTransaction } from '../database/store.ts';
 import { hasOpened, mayDecide, type Approval, type ApprovalPolicy, type Decision, type DecisionKind } from '../domain/requests/decision.ts';
@@ -39,7 +40,7 @@ const ABOUT = /^[^\s.]+(\.[^\s.]+){2,3}$/;
 
 /**
  * Records what an actor decides about the plan that a request has now, signed by the service. The same again returns the same. Who may decide,
- * and how many must approve, says `requests.approval` of the manifest in force. Throws `Refused` for another plan, an actor who may not or who
+ * and how many must approve, says `requests.approval` of the plan’s manifest. Throws `Refused` for another plan, an actor who may not or who
  * has opened the request, a closed request, and an approval of what was rejected; `SigningKeyMissing` without the service's key.
  */
 export async function recordDecision(project: Project, order: DecisionOrder, token: string): Promise<RecordedDecision> {
@@ -47,7 +48,7 @@ export async function recordDecision(project: Project, order: DecisionOrder, tok
   checkOrder(order);
   const key = readSigningKey(project.env);
   await requireHome(project);
-  const policy = await policyInForce(project);
+  const policy = await policyOf(project, planHash);
   return inTransaction(project.home, { settings: { synchronous_commit: 'on' } }, async (trx) => {
     const actor = await actorOf(trx, token);
     if (!mayDecide(actor.roles, policy))
@@ -77,7 +78,7 @@ const SHOWN_HASH = 12;
 export async function approvedBy(project: Project, requestId: string, planHash: string): Promise<Approval> {
   const publicKey = createPublicKey(readSigningKey(project.env));
   await requireHome(project);
-  return readApproval(project.home, { request: requestId, plan: planHash }, await policyInForce(project), publicKey);
+  return readApproval(project.home, { request: requestId, plan: planHash }, await policyOf(project, planHash), publicKey);
 }
 
 /** Makes a plan the one that decisions about a request must name; null: it has none any more. */
@@ -92,11 +93,17 @@ export async function decisions(project: Project, requestId: string): Promise<De
   return translating(project.home, () => readDecisions(project.home.db, requestId));
 }
 
-/** Not the manifest at hand: whoever decides could have written that one. */
-async function policyInForce({ home }: Project): Promise<ApprovalPolicy> {
-  const version = await translating(home, () => currentManifest(home.db));
-  if (version === null) throw new Refused('No manifest is in force: put yours in force with `probity apply`');
-  return approvalPolicy(version.manifest);
+/**
+ * Of the manifest that the plan was made by: whom it takes to approve was shown with it, and the worker and the certificate judge by the same.
+ * Not the manifest at hand: whoever decides could have written that one.
+ */
+async function policyOf({ home }: Project, planHash: string): Promise<ApprovalPolicy> {
+  const version = await translating(
+    home,
+    async () => (await manifestOfPlan(home.db, planHash)) ?? (await currentManifest(home.db))?.manifest,
+  );
+  if (version === undefined) throw new Refused('No manifest is in force: put yours in force with `probity apply`');
+  return approvalPolicy(version);
 }
 
 function checkOrder({ decision, reason, about }: DecisionOrder): void {

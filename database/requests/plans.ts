@@ -30,6 +30,14 @@ export async function currentPlan(home: Kysely<unknown>, requestId: string): Pro
   return rows[0] ?? null;
 }
 
+/** The manifest by which a stored plan was made; null: there is no such plan. */
+export async function manifestOfPlan(home: Kysely<unknown>, planHash: string): Promise<Manifest | null> {
+  const { rows } = await sql<{ manifest: Manifest }>`
+    select m.canonical as manifest from probity.plan p join probity.manifest_version m on m.hash = p.manifest_hash
+    where p.hash = ${planHash} order by m.version desc limit 1`.execute(home);
+  return rows[0]?.manifest ?? null;
+}
+
 /** A manifest that was applied once. */
 export interface Applied {
   readonly hash: string;
