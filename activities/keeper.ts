@@ -1,11 +1,12 @@
+import { StoreError } from '../database/errors.ts';
 import { currentManifest } from '../database/runs.ts';
 import { beginDueObligations, nextObligation } from '../database/requests/obligations.ts';
 import { isNightDone, nightDone } from '../database/requests/night.ts';
 import { pruneRequests } from '../database/requests/prune.ts';
 import { settleClocks } from '../database/requests/settle.ts';
+import { pruneTombstones } from '../database/requests/tombstones.ts';
 import { destroyExpired } from '../database/requests/vault.ts';
 import { alertSent, openAlerts, warnRequests, type Alert } from '../database/requests/warnings.ts';
-import type { Store } from '../database/store.ts';
 import { nightOf } from '../domain/requests/night.ts';
 import type { Manifest } from '../manifest/model.ts';
 import type { ActivityDependencies } from './dependencies.ts';
@@ -34,12 +35,12 @@ const ALERTS_AT_ONCE = 100;
 const NIGHT = '02:00';
 
 /** What is done once a night, each step safe to repeat: plans of many requests and what goes with age are added here. */
-type Nightly = (home: Store, manifest: Manifest, now: Date) => Promise<void>;
-const NIGHTLY: readonly Nightly[] = [];
+type Nightly = (manifest: Manifest, now: Date) => Promise<void>;
 
 /** What looks after the clocks of all requests. Numbers of requests and of obligations go out, nothing of people. */
 export function keeperActivities(dependencies: ActivityDependencies) {
   const { home } = dependencies;
+  const nightly: readonly Nightly[] = [forgetTombstones];
 
   /** Does what is due by now, and tells when to look again. */
   const keep = (): Promise<Kept> =>
@@ -55,7 +56,7 @@ export function keeperActivities(dependencies: ActivityDependencies) {
       while ((await pruneRequests(home, manifest, now, ROWS_AT_ONCE)) === ROWS_AT_ONCE);
       const night = nightOf(now, NIGHT, manifest.timezone);
       if (night.day !== null && !(await isNightDone(home, night.day))) {
-        for (const task of NIGHTLY) await task(home, manifest, now);
+        for (const task of nightly) await task(manifest, now);
         await nightDone(home, night.day);
       }
       const obligations = await beginDueObligations(home, now);
@@ -87,6 +88,19 @@ export function keeperActivities(dependencies: ActivityDependencies) {
     });
 
   return { keep, sendAlerts };
+
+  /** In each store that can be reached; of one that is away the next night. */
+  async function forgetTombstones(manifest: Manifest, now: Date): Promise<void> {
+    for (const name of Object.keys(manifest.stores)) {
+      const store = dependencies.store(manifest, name);
+      try {
+        while ((await pruneTombstones(store, now, ROWS_AT_ONCE)) === ROWS_AT_ONCE);
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+        dependencies.log('tombstones stay for another day', { store: name, problem: error.message });
+      }
+    }
+  }
 }
 
 /** For whom it is: what is late is the data protection officer's. Says nothing of who asked. */

@@ -75,7 +75,7 @@ export function obligationActivities(dependencies: ActivityDependencies) {
       for (const it of new Set([home, store])) await refuseRestored(it, it === home);
       const runId = await obligationRun(home, id);
       await writeKeys(manifest, obligation, store, runId);
-      if ((await readRun(home.db, runId))?.planHash != null) return { state: 'running', runId };
+      if (((await readRun(home.db, runId))?.planHash ?? null) !== null) return { state: 'running', runId };
       const plan = await planOf(obligation, { manifest, manifestHash, store, runId });
       const problems = plan.stores.flatMap(({ erasure }) => erasure.problems);
       if (problems.length > 0) {

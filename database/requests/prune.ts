@@ -5,7 +5,7 @@ import { inTransaction, type Store } from '../store.ts';
 
 /** Rows that name a request and do not go with its row by themselves, in the order in which they go: after it, but for the first. */
 const BEFORE = ['request_suppression', 'outbox'] as const;
-const AFTER = ['request_event', 'vault_look', 'request_plan', 'request_decision'] as const;
+const AFTER = ['request_event', 'vault_look', 'request_plan', 'request_decision', 'notice', 'request_start'] as const;
 
 /**
  * Removes what is known of requests that closed longer ago than `own.requests`, at most `limit` of them: rows, events, notes, references, plans
@@ -22,12 +22,17 @@ export async function pruneRequests(home: Store, manifest: Manifest, now: Date, 
       order by r.closed_at, r.request_id limit ${limit} for update skip locked`.execute(trx);
     const ids = rows.map(({ id }) => id);
     if (ids.length === 0) return 0;
+    const batches = await sql<{ id: string }>`
+      select b.batch_id as id from probity.request_batch b where b.closed_at < ${before} and not exists (
+        select from probity.request r where r.batch_id = b.batch_id and r.request_id <> all (${ids}::text[])) order by 1`.execute(trx);
+    const gone = [...ids, ...batches.rows.map(({ id }) => id)];
     const plans = await sql<{ hash: string }>`
       select distinct p.plan_hash as hash from probity.request_plan p
-      where p.request_id = any (${ids}::text[]) and p.plan_hash is not null order by 1`.execute(trx);
-    for (const table of BEFORE) await sql`delete from ${sql.id('probity', table)} where request_id = any (${ids}::text[])`.execute(trx);
+      where p.request_id = any (${gone}::text[]) and p.plan_hash is not null order by 1`.execute(trx);
+    for (const table of BEFORE) await sql`delete from ${sql.id('probity', table)} where request_id = any (${gone}::text[])`.execute(trx);
     await sql`delete from probity.request where request_id = any (${ids}::text[])`.execute(trx);
-    for (const table of AFTER) await sql`delete from ${sql.id('probity', table)} where request_id = any (${ids}::text[])`.execute(trx);
+    await sql`delete from probity.request_batch where batch_id = any (${gone}::text[])`.execute(trx);
+    for (const table of AFTER) await sql`delete from ${sql.id('probity', table)} where request_id = any (${gone}::text[])`.execute(trx);
     await sql`
       delete from probity.plan p where p.hash = any (${plans.rows.map(({ hash }) => hash)}::text[])
         and not exists (select from probity.run u where u.plan_hash = p.hash)

@@ -1,12 +1,16 @@
+import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { WorkflowHandle } from '@temporalio/client';
 import type { Faults } from '../../../database/faults.ts';
 import type { ManifestInput } from '../../../manifest/schema/root.ts';
 import { probityActivities } from '../../../worker/activities.ts';
 import type { keeper } from '../../../workflows/keeper.ts';
 import type { obligation, ObligationResult } from '../../../workflows/obligations.ts';
+import { temporalAddress, temporalNamespace } from '../../support/temporal.ts';
 import { withWorker } from '../../support/worker.ts';
 import type { JobWorld } from '../job/world.ts';
 
@@ -89,4 +93,31 @@ export async function erased(world: JobWorld, customer: number): Promise<string>
   const result = await world.carryOut(id);
   if (result.state !== 'closed') throw new Error(`${id}: ${result.state}`);
   return id;
+}
+
+const MAIN = fileURLToPath(new URL('../../../worker/main.ts', import.meta.url));
+
+/** A worker in a process of its own, as a user would run it. `fault`: it is killed there. Gives the signal that ended it. */
+export function startWorkerProcess(
+  world: JobWorld,
+  taskQueue: string,
+  fault?: string,
+): { readonly ended: Promise<NodeJS.Signals | null>; readonly stop: () => Promise<void> } {
+  const env = {
+    ...process.env,
+    ...world.env,
+    TEMPORAL_ADDRESS: temporalAddress(),
+    TEMPORAL_NAMESPACE: temporalNamespace(),
+    PROBITY_TASK_QUEUE: taskQueue,
+    ...(fault !== undefined && { PROBITY_FAULT: fault }),
+  };
+  const child = spawn(process.execPath, [MAIN], { stdio: 'ignore', env });
+  const ended = once(child, 'close').then(() => child.signalCode);
+  return {
+    ended,
+    stop: async () => {
+      child.kill('SIGTERM');
+      await ended;
+    },
+  };
 }
