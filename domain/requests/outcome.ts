@@ -101,7 +101,11 @@ export function erasureOutcome(
   scans: readonly ScanResult[],
 ): Certificate['outcome'] {
   const remaining = remainingRows(plan, records);
-  const unfinished = scans.some(({ rangesDone, rangesTotal, hits }) => rangesDone < rangesTotal || hits.length > 0);
+  // A scan that was never begun has no ranges.
+  const unfinished = scans.some(
+    ({ rangesDone, rangesTotal, columnsScanned, hits }) =>
+      rangesDone < rangesTotal || (rangesTotal === 0 && columnsScanned > 0) || hits.length > 0,
+  );
   if (remaining !== 0 || unfinished || heldStores(plan, records).length > 0 || outcomes.some(({ failed }) => failed > 0))
     return 'incomplete';
   if (scans.some(({ notScanned, notSearched, outside }) => notScanned.length + notSearched.length + outside.length > 0))
