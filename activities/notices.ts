@@ -62,7 +62,10 @@ export function noticeActivities(dependencies: ActivityDependencies) {
     guarded(async () => {
       const manifest = (await currentManifest(home.db))?.manifest;
       if (manifest === undefined) return { waitMs: null, calls: [] };
-      for (const notice of await claimDue(home, request)) await send(notice, manifest);
+      // A recipient that is slow, or of which nothing can be recorded, must not hold up the others.
+      const sent = await Promise.allSettled((await claimDue(home, request)).map((notice) => send(notice, manifest)));
+      const failed = sent.find(({ status }) => status === 'rejected');
+      if (failed?.status === 'rejected') throw failed.reason;
       const calls = (await readNotices(home, request)).flatMap((notice) => callOf(notice, manifest));
       return { waitMs: await untilNext(home, request), calls };
     });
