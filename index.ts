@@ -16,6 +16,17 @@ export { permission, permissions, type PermissionQuestion } from './client/permi
 export { openRequests, type OpenedRequest, type OpenOptions } from './client/requests/open.ts';
 export type { RequestAsk } from './client/requests/ask.ts';
 export { listRequests, readRequest, type ShownRequest } from './client/requests/read.ts';
+export {
+  acknowledgeNotice,
+  noticePeople,
+  noticesOf,
+  verifyNotice,
+  type Notice,
+  type NoticeBody,
+  type NoticePerson,
+  type PeopleToTell,
+} from './client/requests/notices.ts';
+export type { NoticeOrder } from './workflows/notices.ts';
 export { gpcOptOut, gpcPurposes, gpcSignal, type RequestHeaders } from './client/gpc.ts';
 /** Before an import: whom it must not bring back, see docs/requests.md. */
 export { erasedBefore, type ImportedRow } from './client/tombstones.ts';
