@@ -17,6 +17,7 @@ import {
   closedRun,
   closeObligationRun,
   forgetObliged,
+  heldInOthers,
   keysForRun,
   obligationKeys,
   obligationRun,
@@ -112,7 +113,10 @@ export function obligationActivities(dependencies: ActivityDependencies) {
         throw ApplicationFailure.create({ type: 'leased', message: 'Another run works on one of the tables; waiting for it to end' });
       const beat = (done: number, of: number): void => Context.current().heartbeat({ done, of });
       try {
-        return await carryOut(store, targets, { runId, incarnation: run.incarnations[store.name] ?? '', leases }, { beat, faults });
+        const others = Object.keys(manifest.stores).flatMap((name) => (name === store.name ? [] : [dependencies.store(manifest, name)]));
+        const heldElsewhere = () => heldInOthers(store, others, id);
+        const going = { runId, incarnation: run.incarnations[store.name] ?? '', leases, heldElsewhere };
+        return await carryOut(store, targets, going, { beat, faults });
       } finally {
         await releaseTables(store, leases);
       }

@@ -1,13 +1,16 @@
 import { sql, type Kysely, type Transaction } from 'kysely';
+import { KEY_IDENTITY } from '../../domain/requests/graph.ts';
 import { mayRestrict } from '../../domain/requests/obliged.ts';
 import type { ErasurePlan, StorePlan } from '../../domain/requests/plan.ts';
 import type { Manifest } from '../../manifest/model.ts';
 import { SERVICE } from '../../domain/requests/actor.ts';
 import { translating } from '../errors.ts';
+import { ACTIVE } from '../holds.ts';
 import { recordIn, type RecordEntry } from '../permission/record.ts';
 import { inTransaction, type Store } from '../store.ts';
 import { floorsOf, type Floors, type FloorRows } from './erasure/floors.ts';
 import { openErasure } from './erasure/target.ts';
+import type { HeldElsewhere } from './erasure/keys.ts';
 import { requestPeople } from './plans.ts';
 import { runPeople } from './run-people.ts';
 
@@ -171,13 +174,30 @@ export async function keysForRun(
 export async function obligationKeys(
   store: Store,
   id: string,
-): Promise<{ readonly subject: string; readonly identity: string; readonly parts: readonly string[] }[]> {
+): Promise<{ readonly person: number; readonly subject: string; readonly identity: string; readonly parts: readonly string[] }[]> {
   const { rows } = await translating(store, () =>
-    sql<{ subject: string; identity: string; parts: string[] }>`
-      select k.subject, k.identity, k.parts from probity.obligation_key k where k.obligation_id = ${id}
+    sql<{ person: number; subject: string; identity: string; parts: string[] }>`
+      select k.person, k.subject, k.identity, k.parts from probity.obligation_key k where k.obligation_id = ${id}
       order by k.identity, k.parts, k.person`.execute(store.db),
   );
   return rows;
+}
+
+/** People of an obligation who are under a hold in another store: what one store holds, all of them do. */
+export async function heldInOthers(store: Store, others: readonly Store[], id: string): Promise<HeldElsewhere[]> {
+  const keys = (await obligationKeys(store, id)).filter(({ identity }) => identity === KEY_IDENTITY);
+  const found: HeldElsewhere[] = [];
+  for (const other of others) {
+    const { rows } = await translating(other, () =>
+      sql<HeldElsewhere>`
+        select k.person, min(h.hold_id) as hold
+        from jsonb_to_recordset(${JSON.stringify(keys)}::jsonb) k (person integer, subject text, parts text[])
+        join probity.hold h on h.subject = k.subject and h.subject_key = k.parts and ${ACTIVE}
+        group by k.person order by k.person`.execute(other.db),
+    );
+    found.push(...rows);
+  }
+  return found;
 }
 
 export async function forgetObliged(store: Store, id: string): Promise<void> {

@@ -47,7 +47,7 @@ test.each(['after change:1', 'after commit:1', 'before commit:2'])(
       [`obligation-${id}-1`],
     );
     // Whoever goes on behind a step looks once more, and finds nothing.
-  expect(steps.flatMap(({ erased: rows }) => rows ?? [])).toEqual(['1']);
+    expect(steps.flatMap(({ erased: rows }) => rows ?? [])).toEqual(['1']);
   },
   90_000,
 );

@@ -104,6 +104,21 @@ test('a hold on the day wins, and what is held goes when it is released', async 
   expect(await invoices()).toHaveLength(2);
 }, 60_000);
 
+test('a hold of the person in another store wins, too', async () => {
+  const id = await erased(world, customer);
+  const obligation = await only(id);
+  await world.support(
+    `insert into probity.hold (hold_id, subject, subject_key, reason, actor) values ('H-OTHER', 'customer', array[$1], 'case 8', 'anna')`,
+    [String(customer)],
+  );
+  await ages(customer * 1000 + 1);
+  expect(await discharge(world, obligation.id)).toMatchObject({ state: 'waiting', serial: null });
+  expect(await invoices()).toHaveLength(3);
+  await world.support(`update probity.hold set released_at = now() where hold_id = 'H-OTHER'`);
+  expect(await discharge(world, obligation.id)).toMatchObject({ state: 'open' });
+  expect(await invoices()).toHaveLength(2);
+}, 60_000);
+
 test('nobody sees what the law keeps but for the law; rows of a later time are not touched', async () => {
   await world.probity(['consent', 'record', '--subject', 'customer', '--purpose', 'newsletter', '--decision', 'granted'], {
     input: `${customer}\n`,
