@@ -180,10 +180,10 @@ function expectedOf({ class: of, erasure }: StorePlan, plan: ErasurePlan, catalo
   const who = { runId: plan.run, chunk: null, class: of, subject: erasure.subject, without: [] };
   const alone = () => sql<boolean>`true`;
   const theirs = (table: string, ways: readonly ErasureWay[]) => any(ways.map((way) => leadsTo(way, table, catalog, who, alone)));
+  const reached = erasure.tables.filter(({ ways }) => ways.length > 0);
+  const leftAlone = expectedColumns(plan.classes[of]!.scope, new Set(reached.map(({ table }) => table)), catalog, manifest);
   return [
-    ...expectedColumns(plan.classes[of]!.scope, catalog, manifest).map((it) => ({ ...it, class: of, condition: null })),
-    ...erasure.tables
-      .filter(({ ways }) => ways.length > 0)
-      .map(({ table, ways }) => ({ table, columns: null, class: of, condition: theirs(table, ways) })),
+    ...leftAlone.map((it) => ({ ...it, class: of, condition: null })),
+    ...reached.map(({ table, ways }) => ({ table, columns: null, class: of, condition: theirs(table, ways) })),
   ];
 }

@@ -80,7 +80,11 @@ function nextText({ id, state, kind, suppressed, batch }: ShownRequest, last: Re
 
 /** The head as in a report, then clock, suppression, what was done, and what is not. */
 export function statusText(
-  request: ShownRequest & { readonly events: readonly RequestEvent[]; readonly notices?: readonly Notice[]; readonly obligations?: readonly Obligation[] },
+  request: ShownRequest & {
+    readonly events: readonly RequestEvent[];
+    readonly notices?: readonly Notice[];
+    readonly obligations?: readonly Obligation[];
+  },
   { home, zone, colours, now }: { readonly home: string; readonly zone: string; readonly colours: Colours; readonly now: Date },
 ): string {
   const { clock } = request;
@@ -137,6 +141,7 @@ const DONE: Readonly<Record<string, string>> = {
   overdue: 'OVERDUE',
   finish: 'certified',
   dismiss: 'dismissed',
+  again: 'asked to search again',
   acknowledge: 'recipient acknowledged',
   tell: 'recipient told',
   give_up: 'recipient given up',

@@ -4,6 +4,7 @@ import {
   approveRequest,
   certificateOf,
   dismissHits,
+  searchAgain,
   foundHits,
   planBatch,
   planBulk,
@@ -111,13 +112,22 @@ function approveCommand(context: Context): Command {
 }
 
 function foundCommand(context: Context): Command {
-  const { io } = context;
+  const { io, colours } = context;
   return new Command('found')
     .description('Tell where the scan found the person although the plan keeps nothing there; exit code 1 when it did.')
     .argument('<id>', NUMBER)
-    .addHelpText('after', examples('probity request found R-1001'))
-    .action(async (id: string, _options: unknown, command: Command) => {
-      await context.withProject(command, async (project, { json }) => {
+    .option('--again', 'what was found has been erased by hand: have a worker search those tables again')
+    .addHelpText('after', examples('probity request found R-1001', 'probity request found R-1001 --again'))
+    .action(async (id: string, { again }: { readonly again?: true }, command: Command) => {
+      await context.withProject(command, async (project, { json, actor }) => {
+        if (again === true) {
+          await searchAgain(project, id, { actor });
+          return io.out(
+            json
+              ? JSON.stringify({ request: id, again: true })
+              : `${colours.green('✓')} a worker searches those tables again: probity request status ${id}`,
+          );
+        }
         const found = await foundHits(project, id);
         if (found.length > 0) context.exit(EXIT.findings);
         if (json) return io.out(JSON.stringify(found, null, 2));
@@ -125,9 +135,9 @@ function foundCommand(context: Context): Command {
         const titles = ['store', 'table', 'column', 'identity', 'rows'].map((title) => ({ title }));
         const rows = found.map((it) => [it.store, it.table.replace(/^public\./, ''), it.column, it.identity, String(it.rows)]);
         io.out(textTable(titles, rows, io.width));
-        io.out(`Where they lie stands in probity.run_hit of the store. If it is theirs, erase it there;`);
+        io.out(`Where they lie stands in probity.run_hit of the store. Erase what is theirs, and: probity request found ${id} --again`);
         io.out(
-          `when it is gone, or is not theirs: probity request dismiss ${id} --about STORE.SCHEMA.TABLE.COLUMN --reason not_the_person`,
+          `Where it is not theirs, or may stay: probity request dismiss ${id} --about STORE.SCHEMA.TABLE.COLUMN --reason not_the_person`,
         );
       });
     });

@@ -7,7 +7,7 @@ import type { RequestRow } from '../../database/requests/model.ts';
 import { MovedOn, movePlanned, readPlanned, type Planned } from '../../database/requests/planned.ts';
 import { currentPlan, type BoundPlan } from '../../database/requests/plans.ts';
 import { readRows } from '../../database/requests/read.ts';
-import { readScan } from '../../database/requests/scan-result.ts';
+import { forgetHits, readScan } from '../../database/requests/scan-result.ts';
 import { tellWorkers } from '../../database/requests/verbs.ts';
 import { currentManifest, readManifest, type ManifestVersion } from '../../database/runs.ts';
 import { inTransaction } from '../../database/store.ts';
@@ -199,6 +199,24 @@ export async function dismissHits(
     await tellWorkers(trx, id);
   });
   return recorded;
+}
+
+/**
+ * Has the tables in which the scan found somebody searched again, by the workers, since what it found has been erased by hand. What was found there
+ * is forgotten; what is still there will be found again. Throws `Refused` for a request that waits for nothing of the kind.
+ */
+export async function searchAgain(project: Project, id: string, { actor }: By): Promise<void> {
+  await requireHome(project);
+  await refuseMember(project, id, 'found --again');
+  const { state } = await found(project, id);
+  const bound = await currentPlan(project.home.db, id);
+  if (state !== 'running' || bound === null || (await foundHits(project, id)).length === 0)
+    throw new Refused(`${id} waits for nothing of the kind: probity request status ${id}`);
+  for (const name of planStores(bound.plan)) await forgetHits(project.stores.get(name)!, bound.plan.run);
+  await inTransaction(project.home, { settings: { synchronous_commit: 'on' } }, async (trx) => {
+    await addEvents(trx, [{ id, verb: 'again', state, actor, at: null, code: null, evidence: null, note: null }]);
+    await tellWorkers(trx, id);
+  });
 }
 
 /** The signed account of what was done, of a request in a batch the batch's; null: there is none yet. */

@@ -13,7 +13,7 @@ export function erasureOutcomes(plan: ErasurePlan, records: readonly EvidenceRec
   return planStores(plan).flatMap((store) => {
     const steps = records.filter(({ body }) => body.store === store && body.kind !== CLOSING);
     const gone = added(steps, /^(erased|masked|detached):/);
-    // What stays is told by the first step of each chunk: a later one finds masked rows as rows that stay.
+    // What stays is told by the first step of each chunk that nobody's hold was over: a later one finds masked rows as rows that stay.
     const stays = added(firstOfEach(steps), /^(kept|held|pinned)(:|$)/);
     const closed = closingOf(store, records) !== null;
     return [...plannedIn(plan, store)].map(([table, planned]): TableOutcome => {
@@ -48,9 +48,10 @@ export function askText({ kind, grounds, purpose }: PlannedAsk): string {
   return purpose === null ? kind : `${kind} of ${purpose === '*' ? 'all purposes' : purpose}`;
 }
 
+/** A hold hides why rows will stay when it is released, such as a floor. */
 function firstOfEach(steps: readonly EvidenceRecord[]): EvidenceRecord[] {
-  const seen = new Set<string | null>();
-  return steps.filter(({ body }) => !seen.has(body.range) && seen.add(body.range));
+  const byRange = Map.groupBy(steps, ({ body }) => body.range);
+  return [...byRange.values()].map((its) => its.find(({ body }) => !isHeld(body)) ?? its[0]!);
 }
 
 function added(steps: readonly EvidenceRecord[], named: RegExp): Record<string, number> {
