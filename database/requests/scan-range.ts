@@ -122,7 +122,6 @@ interface Hit {
 const UNREAD = 'unread';
 
 function judge(row: CandidateRow, table: ScanTable, { index, classes }: Reader, expected: readonly ExpectedRows[]): Hit[] {
-  const everybody = [...new Set(classes.values())];
   const hits = new Map<string, Hit>();
   probesOf(table).forEach((probe, at) => {
     const value = row.values[at] ?? null;
@@ -137,7 +136,7 @@ function judge(row: CandidateRow, table: ScanTable, { index, classes }: Reader, 
         identity,
         person,
         // Nobody knows whose it is.
-        expected: identity === UNREAD ? everybody.every(keptFor) : keptFor(classes.get(person)),
+        expected: identity === UNREAD ? [...new Set(classes.values())].every(keptFor) : keptFor(classes.get(person)),
       });
     };
     if (row.too_long[at] === true) add(UNREAD, 0);

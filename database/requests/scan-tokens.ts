@@ -9,7 +9,7 @@ const EMAIL = '([0-9A-Za-z]*)[^0-9A-Za-z@[:space:]]*@([0-9A-Za-z]*)';
 const TAGGED = String.raw`([0-9A-Za-z]+)[^0-9A-Za-z@[:space:]+]*\+[0-9A-Za-z._+%-]*@([0-9A-Za-z]*)`;
 const DIGITS = String.raw`[0-9](?:[^0-9A-Za-z,:;"%\\\n]{0,4}[0-9]){6,}`;
 /** Cheaper than to take them out, and true of few texts. */
-const SEVEN_DIGITS = Array.from({ length: 7 }, () => '[0-9]').join('[^0-9]*');
+const SEVEN_DIGITS = Array.from({ length: 7 }, () => '[0-9]').join('[^0-9A-Za-z]*');
 const ENCODED_PLUS = String.raw`%(?:25)*2[Bb]|\\+u002[Bb]|&#43;`;
 const ENCODED = String.raw`%(?:25)*[0-9A-Fa-f]{2}|\\+u[0-9A-Fa-f]{4}|\\+[bfnrt"/]|&#x?[0-9A-Fa-f]+;`;
 /** Of ASCII, what may stand between two digits of a number (`BETWEEN` in domain/requests/phones.ts), and a plus. */
@@ -76,14 +76,14 @@ function phoneTokens(): RawBuilder<unknown>[] {
   return [
     sql`
       select 'phone' as kind, substr(d.digits, s.start, 7) as token
-      from (select ${digits} as digits where ${short} and b.body ~ ${SEVEN_DIGITS}::text offset 0) d
+      from (select ${digits} as digits where ${short} and b.plain ~ ${SEVEN_DIGITS}::text offset 0) d
       cross join lateral generate_series(1, length(d.digits) - 6) s (start)`,
     sql`
       select 'phone' as kind, substr(d.digits, s.start, 7) as token
       from regexp_matches(b.plain, ${DIGITS}::text, 'g') m
       cross join lateral (select regexp_replace(m[1], '[^0-9]', '', 'g') as digits offset 0) d
       cross join lateral generate_series(1, length(d.digits) - 6) s (start)
-      where not ${short} and b.body ~ ${SEVEN_DIGITS}::text`,
+      where not ${short} and b.plain ~ ${SEVEN_DIGITS}::text`,
   ];
 }
 
