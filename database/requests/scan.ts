@@ -72,12 +72,25 @@ export async function* scan(store: Store, scope: ScanScope, runId: string, optio
   const tables = new Map(scope.tables.map((table) => [table.table, table]));
   const { open, total } = await readRanges(store, runId);
   const lanes = options.lanes ?? DEFAULT_LANES;
-  for (let at = 0; at < open.length; at += lanes) {
-    const now = open.slice(at, at + lanes);
+  const reading = new Map<Range, Promise<{ readonly range: Range; readonly error: unknown }>>();
+  const read = (range: Range) =>
+    readRange(reader, tables.get(range.table_name)!, range).then(
+      () => ({ range, error: null }),
+      (error: unknown) => ({ range, error }),
+    );
+  let [next, done] = [0, total - open.length];
+  try {
+    while (next < open.length || reading.size > 0) {
+      for (; next < open.length && reading.size < lanes; next++) reading.set(open[next]!, read(open[next]!));
+      const { range, error } = await Promise.race(reading.values());
+      reading.delete(range);
+      if (error !== null) throw error as Error;
+      done += 1;
+      yield { rangesDone: done, rangesTotal: total, tables: [range.table_name] };
+    }
+  } finally {
     // All of them end before one's failure is told: what goes on behind a failed activity could meet its successor.
-    const ends = await Promise.allSettled(now.map((range) => readRange(reader, tables.get(range.table_name)!, range)));
-    for (const end of ends) if (end.status === 'rejected') throw end.reason;
-    yield { rangesDone: total - open.length + at + now.length, rangesTotal: total, tables: now.map((range) => range.table_name) };
+    await Promise.all(reading.values());
   }
 }
 
