@@ -5,6 +5,9 @@ import { inTransaction, type Store } from '../store.ts';
 
 /** Starts at a time: each is one call to Temporal, which must have room for others while thousands wait; the rows stay locked meanwhile. */
 const ROWS_AT_ONCE = 10;
+/** So many starts wait a second or two for each other. */
+const MANY = 100;
+const SETTLED_AT_ONCE = 10_000;
 /** A request without a workflow and without an outbox row for this long has been forgotten by somebody: Temporal, or a restore. */
 const FORGOTTEN = '1 minute';
 /** A hold may end by itself: what waits for it looks so often. */
@@ -64,6 +67,14 @@ export async function dispatchOutbox(
   faults: LoopFaults = noLoopFaults,
 ): Promise<number> {
   return inTransaction(home, {}, async (trx) => {
+    // A withdrawal that is in force everywhere leaves nothing to follow: thousands of them must not keep a plan waiting.
+    await sql`
+      delete from probity.outbox o where o.outbox_id in (
+        select it.outbox_id from probity.outbox it join probity.request r on r.request_id = it.request_id
+        where r.state not in ('open', 'approved', 'running')
+          and (select count(*) from (select from probity.outbox limit ${MANY + 1}) few) > ${MANY} order by it.outbox_id limit ${SETTLED_AT_ONCE} for update of it skip locked)`.execute(
+      trx,
+    );
     const { rows } = await sql<{ id: string; request: string; approved: boolean }>`
       select o.outbox_id::text as id, o.request_id as request, coalesce(
         (select ${APPROVED} from probity.request r where r.request_id = o.request_id),
