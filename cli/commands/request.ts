@@ -45,7 +45,10 @@ function listCommand(context: Context): Command {
     .description('List requests by the time that is left.')
     .option('--limit <n>', 'at most so many', String(DEFAULT_LIMIT))
     .option('--due-within <time>', 'only open ones that are overdue, or due within 7d, 12h or P1M; exit code 1 when there is one')
-    .addHelpText('after', examples('probity request list', 'probity request list --limit 10 --json', 'probity request list --due-within 7d'))
+    .addHelpText(
+      'after',
+      examples('probity request list', 'probity request list --limit 10 --json', 'probity request list --due-within 7d'),
+    )
     .action(async ({ limit, dueWithin: within }: { readonly limit: string; readonly dueWithin?: string }, command: Command) => {
       const most = Number(limit);
       if (!Number.isInteger(most) || most < 1) throw new Refused('--limit is a whole number from 1 on');

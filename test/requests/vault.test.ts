@@ -48,7 +48,11 @@ test('what was sealed opens for an officer and the service; each look is on reco
   await expect(openIdentities(world.project, id, OFFICER, '  ')).rejects.toThrow(/needs its reason/);
   await expect(openIdentities(world.project, 'R-0', OFFICER, 'why')).rejects.toEqual(refused('absent'));
   expect(await vaultLooks(world.project, id)).toHaveLength(2);
-  for (const change of [`update probity.vault_look set actor = 'x'`, 'delete from probity.vault_look', 'truncate probity.vault_look cascade'])
+  for (const change of [
+    `update probity.vault_look set actor = 'x'`,
+    'delete from probity.vault_look',
+    'truncate probity.vault_look cascade',
+  ])
     await expect(world.query(change)).rejects.toThrow(/append-only/);
 });
 
