@@ -9,6 +9,9 @@ export function requestWorkflowId(requestId: string): string {
   return `request-${requestId}`;
 }
 
+/** The workflow that waits until every store has followed. */
+const FOLLOWS = 'withdrawal';
+
 /** A server that takes a call and never answers must not be waited for with the outbox locked. */
 const START_LIMIT_MS = 10_000;
 
@@ -23,12 +26,21 @@ export async function startRequest(client: Client, { request, approved }: Starte
     workflowIdReusePolicy: 'ALLOW_DUPLICATE' as const,
     args: [request] as [string],
   };
-  try {
-    await client.withDeadline(Date.now() + START_LIMIT_MS, async () => {
-      if (approved) await client.workflow.start<typeof erasure>('erasure', options);
-      else await client.workflow.start<typeof withdrawal>('withdrawal', options);
-    });
-  } catch (error) {
-    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-  }
+  const start = async (): Promise<void> => {
+    if (approved) await client.workflow.start<typeof erasure>('erasure', options);
+    else await client.workflow.start<typeof withdrawal>('withdrawal', options);
+  };
+  await client.withDeadline(Date.now() + START_LIMIT_MS, async () => {
+    try {
+      await start();
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      if (!approved) return;
+      // What is approved is in force in every store: whoever still waits for that would keep the work from beginning.
+      const handle = client.workflow.getHandle(options.workflowId);
+      if ((await handle.describe()).type !== FOLLOWS) return;
+      await handle.terminate('it is in force everywhere, and carried out now').catch(() => undefined);
+      await start();
+    }
+  });
 }

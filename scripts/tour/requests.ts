@@ -58,16 +58,33 @@ async function carriedOut(story: Story, env: NodeJS.ProcessEnv, id: string, fold
   for (let look = 1; ; look++) {
     const code = await watched(story, env, id);
     if (code === EXIT.done) break;
+    if (await toldByHand(story, env, id)) continue;
     const found = JSON.parse(await output(story, env, ['request', 'found', id, '--json'])) as Found[];
     if (found.length === 0 || look === MOST_LOOKS) throw new TourFailed(`${id} waits for a person: see above`, EXIT.person);
     await story.probity(env, ['request', 'found', id], [EXIT.findings]);
-    story.say('A person looks at each place. Here they belong to somebody else of the same name or number:');
+    story.say('A person looks at each place and signs why it may stay. Here it points at a row that has to stay and is masked:');
     for (const about of new Set(found.map(({ store, table, column }) => `${store}.${table}.${column}`)))
-      await story.probity(env, ['request', 'dismiss', id, '--about', about, '--reason', 'not_the_person']);
+      await story.probity(env, ['request', 'dismiss', id, '--about', about, '--reason', 'refers_to_masked_row']);
   }
   const certificate = join(folder, `${id}.certificate.json`);
   if (!existsSync(certificate)) await story.probity(env, ['request', 'certificate', id, '--out', certificate]);
   await story.probity(env, ['evidence', 'verify', certificate, '--key', env['PROBITY_SIGNING_KEY_FILE'] ?? '']);
+}
+
+/** No recipient of the sample is there to answer: a person says that they were told. Returns whether one had still to be. */
+async function toldByHand(story: Story, env: NodeJS.ProcessEnv, id: string): Promise<boolean> {
+  const notices = JSON.parse(await output(story, env, ['request', 'recipients', id, '--json'])) as Notice[];
+  const open = notices.filter(({ settledAt }) => settledAt === null);
+  if (open.length === 0) return false;
+  await story.probity(env, ['request', 'recipients', id], [EXIT.person]);
+  story.say('These recipients do not exist, so none of them will answer; outside a tour a person has told them before they say so:');
+  for (const { recipient } of open) await story.probity(env, ['request', 'told', id, '--recipient', recipient]);
+  return true;
+}
+
+interface Notice {
+  readonly recipient: string;
+  readonly settledAt: string | null;
 }
 
 interface Found {
