@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { Faults } from '../database/faults.ts';
 import type { Store } from '../database/store.ts';
+import type { KeyProvider } from '../domain/requests/vault.ts';
 import type { Manifest } from '../manifest/model.ts';
 
 /** What activities need from the process that runs them. */
@@ -10,6 +11,8 @@ export interface ActivityDependencies {
   readonly store: (manifest: Manifest, name: string) => Store;
   /** The Ed25519 key that signs certificates; throws a clear error when none is configured. */
   readonly signingKey: () => KeyObject;
+  /** The master keys of the vault; left out or null: none is configured, and what requesters gave is not read. */
+  readonly vault?: () => KeyProvider | null;
   /** Milliseconds of this process's clock. */
   readonly now: () => number;
   readonly faults: Faults;

@@ -10,6 +10,7 @@ import { alertSent, openAlerts, warnRequests, type Alert } from '../database/req
 import { nightOf } from '../domain/requests/night.ts';
 import type { Manifest } from '../manifest/model.ts';
 import type { ActivityDependencies } from './dependencies.ts';
+import { envelopeNight } from './envelope.ts';
 import { guarded } from './failures.ts';
 import { postJson } from './alert.ts';
 
@@ -60,7 +61,8 @@ export function keeperActivities(dependencies: ActivityDependencies) {
         await nightDone(home, night.day);
       }
       const obligations = await beginDueObligations(home, now);
-      const soonest = [next, await nextObligation(home, now), night.next].flatMap((it) => it ?? []);
+      const within = await envelopeNight(dependencies, version, now);
+      const soonest = [next, await nextObligation(home, now), night.next, within].flatMap((it) => it ?? []);
       const waits = soonest.map((it) => it.getTime() - now.getTime());
       return {
         waitMs: Math.max(SHORTEST_WAIT_MS, Math.min(LONGEST_WAIT_MS, ...waits)),

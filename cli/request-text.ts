@@ -135,6 +135,7 @@ const DONE: Readonly<Record<string, string>> = {
   plan: 'planned',
   revise: 'plan dropped',
   approve: 'approved',
+  except: 'left out of the night’s plan',
   start: 'begun',
   wait: 'waits for a person',
   warn: 'warned',

@@ -21,6 +21,7 @@ import * as home0016 from './migrations/0016-tombstones-home.ts';
 import * as home0017 from './migrations/0017-keeper.ts';
 import * as store0017 from './migrations/0017-obligations.ts';
 import * as home0018 from './migrations/0018-copies.ts';
+import * as home0019 from './migrations/0019-envelope.ts';
 
 const STORE_MIGRATIONS = {
   '0001-store': store0001,
@@ -53,6 +54,7 @@ const HOME_MIGRATIONS = {
   '0017-keeper': home0017,
   '0017-obligations': store0017,
   '0018-copies': home0018,
+  '0019-envelope': home0019,
 };
 
 type Migrations = Readonly<Record<string, { statements: readonly string[]; up(db: Kysely<unknown>): Promise<void> }>>;

@@ -3,6 +3,7 @@ import type {
   ColumnDeclaration,
   ColumnOrConstant,
   ConsentSource,
+  Envelope,
   Manifest,
   Mask,
   RetentionAction,
@@ -86,6 +87,7 @@ export function toCanonical(parsed: ParsedManifest): Manifest {
     requests: {
       approval: { roles: parsed.requests.approval.roles, fourEyes: parsed.requests.approval.four_eyes },
       alerts: parsed.requests.alerts ?? null,
+      envelope: envelope(parsed.requests.envelope),
     },
     schedules: mapValues(parsed.schedules, (it) => ({
       cron: it.cron,
@@ -95,6 +97,10 @@ export function toCanonical(parsed: ParsedManifest): Manifest {
       run: typeof it.run === 'string' ? [it.run] : it.run,
     })),
   };
+}
+
+function envelope(it: ParsedManifest['requests']['envelope']): Envelope | null {
+  return it === undefined ? null : { kinds: [...new Set(it.kinds)], mostPeople: it.most_people, mostRows: it.most_rows, at: it.at };
 }
 
 function consentSource(it: ParsedManifest['consents'][number]): ConsentSource {

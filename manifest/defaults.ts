@@ -23,6 +23,10 @@ export const DEFAULTS = {
   mostLeaseMs: 3_600_000,
   /** Whoever signs off for the data protection officer; one is enough, since nobody can approve what they opened. */
   approvalRoles: ['approver'],
+  /** A night's withdrawals of a company that a person would not look at one by one, and few enough that a mistake is found in time. */
+  envelope: { people: 500, rows: 50_000, at: '02:00' },
+  /** Of one plan: beyond it a plan takes minutes, and its transaction locks that many requests. */
+  mostPeople: 10_000,
   own: { consent_proof: 'P3Y', requests: 'P3Y', runs: 'P2Y', tombstones: 'P2Y', complaint_window: 'P6M' },
 } as const;
 

@@ -263,6 +263,19 @@ export interface RequestPolicy {
   };
   /** Who is told when a request comes due or is overdue; may hold `${NAME}`. */
   readonly alerts: { readonly webhook: string } | null;
+  /** Null: every plan is approved by itself. */
+  readonly envelope: Envelope | null;
+}
+
+/** Within it requests are planned and carried out every night, without an approval of each plan, once it is pre-approved. */
+export interface Envelope {
+  readonly kinds: readonly ('withdrawal' | 'objection')[];
+  /** Of one plan; whoever is too many waits for the next night. */
+  readonly mostPeople: number;
+  /** That one plan may change. */
+  readonly mostRows: number;
+  /** Local time, `HH:MM`. */
+  readonly at: string;
 }
 
 export interface ScheduleDeclaration {

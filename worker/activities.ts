@@ -8,6 +8,7 @@ import { noticeActivities, type NoticeActivities } from '../activities/notices.t
 import { retentionActivities, type RetentionActivities } from '../activities/retention.ts';
 import { noFaults, type Faults } from '../database/faults.ts';
 import { storePool, type Environment } from '../database/stores.ts';
+import { masterKeys } from '../client/requests/seal.ts';
 import { readSigningKey } from '../client/signing.ts';
 import type { Manifest } from '../manifest/model.ts';
 import { resolveSecrets } from '../manifest/secrets.ts';
@@ -44,6 +45,7 @@ export function probityActivities(options: ProbityActivitiesOptions): ProbityAct
     home: pool.home(options.manifest),
     store: pool.get,
     signingKey: () => readSigningKey(env),
+    vault: () => masterKeys(env),
     now: options.now ?? (() => Date.now()),
     faults: options.faults ?? noFaults,
     secret: (text) => resolveSecrets(text, env),

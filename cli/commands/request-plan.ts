@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { Refused } from '../../client/refused.ts';
+import { planEnvelopeNow } from '../../client/requests/envelope.ts';
 import {
   approveRequest,
   certificateOf,
@@ -19,6 +20,7 @@ import type { Context } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { examples } from '../help.ts';
 import { textTable } from '../table.ts';
+import { envelopePlanText } from './request-envelope.ts';
 import { requestPlanText, SHOWN_HASH } from '../request-plan-text.ts';
 
 const NUMBER = 'its number, such as R-1001, or that of a batch, such as B-1001';
@@ -29,6 +31,7 @@ export function requestPlans(context: Context): Command[] {
 
 interface PlanFlags {
   readonly bulk?: boolean;
+  readonly envelope?: true;
   readonly kind?: string;
   readonly limit?: string;
 }
@@ -47,6 +50,10 @@ function planCommand(context: Context): Command {
       '--bulk',
       'make one batch of all requests that are ready: verified erasures, withdrawals and objections that every store follows',
     )
+    .option(
+      '--envelope',
+      'do now what the night does: one batch of all that is within the pre-approved envelope, which is then carried out',
+    )
     .option('--kind <kind>', 'with --bulk: withdrawal, objection or erasure only')
     .option('--limit <n>', `with --bulk: at most so many, those due first (${MOST_AT_ONCE})`)
     .addHelpText(
@@ -55,9 +62,15 @@ function planCommand(context: Context): Command {
         'probity request plan R-1001',
         'probity request plan R-1001 R-1002',
         'probity request plan --bulk --kind withdrawal --limit 1000',
+        'probity request plan --envelope',
       ),
     )
-    .action(async (ids: readonly string[], { bulk, kind, limit }: PlanFlags, command: Command) => {
+    .action(async (ids: readonly string[], { bulk, envelope, kind, limit }: PlanFlags, command: Command) => {
+      if (envelope === true) {
+        if (ids.length > 0 || bulk === true || kind !== undefined || limit !== undefined)
+          throw new Refused('--envelope goes alone: the envelope says what is planned');
+        return planWithin(context, command);
+      }
       if (bulk === true ? ids.length > 0 : ids.length === 0)
         throw new Refused('Name the requests to be planned, or say --bulk for all that are ready');
       if (bulk !== true && (kind !== undefined || limit !== undefined)) throw new Refused('--kind and --limit go with --bulk');
@@ -81,6 +94,15 @@ function planCommand(context: Context): Command {
         io.out(`To let it happen: PROBITY_ACTOR_TOKEN=… probity request approve ${id} --plan ${bound.hash.slice(0, SHOWN_HASH)}`);
       });
     });
+}
+
+async function planWithin(context: Context, command: Command): Promise<void> {
+  await context.withProject(command, async (project, { json, actor }) => {
+    const planned = await planEnvelopeNow(project, { actor });
+    if (planned.state === 'waiting' || planned.state === 'unapproved') context.exit(EXIT.person);
+    else if (planned.exceptions.length > 0) context.exit(EXIT.findings);
+    context.io.out(json ? JSON.stringify(planned, null, 2) : envelopePlanText(planned));
+  });
 }
 
 function isPlannedKind(kind: string): kind is 'withdrawal' | 'objection' | 'erasure' {

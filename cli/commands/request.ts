@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { Refused } from '../../client/refused.ts';
 import { batchRestsWith, isBatch, readBatchStatus } from '../../client/requests/batch.ts';
 import { noSuchRequest } from '../../client/requests/change.ts';
+import { exceptions } from '../../client/requests/envelope.ts';
 import { noticeText, openNotices } from '../../client/requests/notices.ts';
 import { dueWithin, listRequests, readRequest, restsWith } from '../../client/requests/read.ts';
 import { afterTime } from '../../client/times.ts';
@@ -13,6 +14,7 @@ import { batchJson, batchText } from '../batch-text.ts';
 import { listText, requestJson, statusText } from '../request-text.ts';
 import { requestActions } from './request-act.ts';
 import { copyCommand } from './request-copy.ts';
+import { envelopeCommand, exceptionsText } from './request-envelope.ts';
 import { requestNotices } from './request-notice.ts';
 import { openCommand } from './request-open.ts';
 import { requestObligations } from './request-obligations.ts';
@@ -33,10 +35,17 @@ export function requestCommand(context: Context): Command {
   for (const command of requestPeople(context)) group.addCommand(command);
   for (const command of requestNotices(context)) group.addCommand(command);
   group.addCommand(copyCommand(context));
+  group.addCommand(envelopeCommand(context));
   for (const command of requestObligations(context)) group.addCommand(command);
   group.addCommand(listCommand(context));
   group.addCommand(statusCommand(context));
   return group;
+}
+
+interface ListFlags {
+  readonly limit: string;
+  readonly dueWithin?: string;
+  readonly exceptions?: true;
 }
 
 function listCommand(context: Context): Command {
@@ -45,14 +54,26 @@ function listCommand(context: Context): Command {
     .description('List requests by the time that is left.')
     .option('--limit <n>', 'at most so many', String(DEFAULT_LIMIT))
     .option('--due-within <time>', 'only open ones that are overdue, or due within 7d, 12h or P1M; exit code 1 when there is one')
+    .option('--exceptions', 'what the nightly envelope has left for a person, and why; exit code 1 when there is something')
     .addHelpText(
       'after',
-      examples('probity request list', 'probity request list --limit 10 --json', 'probity request list --due-within 7d'),
+      examples(
+        'probity request list',
+        'probity request list --limit 10 --json',
+        'probity request list --due-within 7d',
+        'probity request list --exceptions',
+      ),
     )
-    .action(async ({ limit, dueWithin: within }: { readonly limit: string; readonly dueWithin?: string }, command: Command) => {
+    .action(async ({ limit, dueWithin: within, exceptions: left }: ListFlags, command: Command) => {
       const most = Number(limit);
       if (!Number.isInteger(most) || most < 1) throw new Refused('--limit is a whole number from 1 on');
+      if (left === true && within !== undefined) throw new Refused('--exceptions and --due-within are two lists');
       await context.withProject(command, async (project, { json }) => {
+        if (left === true) {
+          const found = await exceptions(project, most);
+          if (found.length > 0) context.exit(EXIT.findings);
+          return io.out(json ? JSON.stringify(found, null, 2) : exceptionsText(found, project.manifest.timezone, io.width));
+        }
         const now = new Date();
         const until = within === undefined ? null : untilOf(within, now, project.manifest.timezone);
         const listed = await listRequests(project, until === null ? most : EVERY);

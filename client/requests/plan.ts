@@ -13,8 +13,8 @@ import { currentManifest, readManifest, type ManifestVersion } from '../../datab
 import { inTransaction } from '../../database/store.ts';
 import type { CertificateFile } from '../../domain/evidence/certificate.ts';
 import { membersHash, planStores } from '../../domain/requests/plan.ts';
+import { balancedPurposes } from '../../domain/requests/policy.ts';
 import { withoutDismissed, type ScanHits } from '../../domain/requests/scan.ts';
-import type { Manifest } from '../../manifest/model.ts';
 import { approvedBy, recordDecision, type RecordedDecision } from '../decisions.ts';
 import { requireHome } from '../migrate.ts';
 import type { Project } from '../project.ts';
@@ -77,11 +77,6 @@ export async function planBulk(
   if (rows.length === 0) return null;
   const { bound, unknown } = await planned(project, null, rows, by, true);
   return { ...bound, unknown };
-}
-
-/** An objection to one of them is to be weighed first. */
-function balancedPurposes(manifest: Manifest): string[] {
-  return Object.entries(manifest.purposes).flatMap(([name, { objection }]) => (objection === 'balanced' ? [name] : []));
 }
 
 async function planned(

@@ -1,15 +1,21 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { sql, type Kysely, type RawBuilder } from 'kysely';
 import {
+  ENVELOPE_ID,
   judgeApproval,
+  judgePreapproval,
   signDecision,
   type Approval,
   type ApprovalPolicy,
   type Decision,
   type DecisionKind,
   type DecisionStatement,
+  type Preapproval,
 } from '../../domain/requests/decision.ts';
 import type { Actor } from '../../domain/requests/actor.ts';
+import { envelopeHash, envelopeOf, outsideEnvelope, withPreapproval } from '../../domain/requests/envelope.ts';
+import { erasurePlanHash, type ErasurePlan } from '../../domain/requests/plan.ts';
+import type { Manifest } from '../../manifest/model.ts';
 import { translating } from '../errors.ts';
 import type { Store } from '../store.ts';
 
@@ -122,8 +128,40 @@ export async function readApproval(
     const { rows } = await sql<{ openedBy: string[] }>`select ${openers(about.request)} as "openedBy"`.execute(db);
     const [request] = rows;
     const decisions = (await readRows(db, about.request)).filter(({ decision, revoked }) => decision === 'reject' || !revoked);
-    return judgeApproval(decisions, { ...about, openedBy: request?.openedBy ?? [] }, policy, publicKey);
+    const openedBy = request?.openedBy ?? [];
+    const judged = judgeApproval(decisions, { ...about, openedBy }, policy, publicKey);
+    const envelope = await envelopeAround(db, about);
+    if (envelope === null) return judged;
+    return withPreapproval(judged, await readPreapproval(db, { hash: envelope, openedBy }, policy, publicKey), envelope);
   });
+}
+
+/** Whether an envelope is pre-approved now, by actors who have not been revoked. */
+export async function readPreapproval(
+  db: Kysely<unknown>,
+  about: { readonly hash: string; readonly openedBy: readonly string[] },
+  policy: ApprovalPolicy,
+  publicKey: KeyObject,
+): Promise<Preapproval> {
+  const decisions = (await readRows(db, ENVELOPE_ID)).filter(({ revoked }) => !revoked);
+  return judgePreapproval(decisions, about, policy, publicKey);
+}
+
+/**
+ * The hash of the envelope that lets a plan pass: the plan's manifest has it, the plan was made for it, and is within it. Null: none does. The
+ * plan's hash is computed again, since nobody has signed it.
+ */
+async function envelopeAround(db: Kysely<unknown>, about: { readonly request: string; readonly plan: string }): Promise<string | null> {
+  const { rows } = await sql<{ plan: ErasurePlan; manifest: Manifest }>`
+    select p.body as plan, m.canonical as manifest
+    from probity.request_batch b join probity.plan p on p.hash = ${about.plan} join probity.manifest_version m on m.hash = p.manifest_hash
+    where b.batch_id = ${about.request} and b.origin = 'envelope' order by m.version desc limit 1`.execute(db);
+  const [row] = rows;
+  const envelope = row === undefined ? null : envelopeOf(row.manifest);
+  if (row === undefined || envelope === null) return null;
+  const { plan } = row;
+  if (plan.request !== about.request || erasurePlanHash(plan) !== about.plan || outsideEnvelope(envelope, plan) !== null) return null;
+  return envelopeHash(envelope);
 }
 
 async function readRows(db: Kysely<unknown>, requestId: string): Promise<DecisionRow[]> {

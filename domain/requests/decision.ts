@@ -4,8 +4,11 @@ import { keyId } from '../evidence/certificate.ts';
 
 export const DECISION_FORMAT = 'probity-decision/1';
 
-/** `approve` and `reject` are about a plan; `dismiss` about what the scan after it found; `give_up` about a recipient that nobody tells. */
-export type DecisionKind = 'approve' | 'reject' | 'dismiss' | 'give_up';
+/** `approve` and `reject` are about a plan; `dismiss` about what the scan after it found; `give_up` about a recipient that nobody tells. `preapprove` about an envelope. */
+export type DecisionKind = 'approve' | 'reject' | 'dismiss' | 'give_up' | 'preapprove';
+
+/** What a pre-approval has in the place of a request’s number; `plan` is then the envelope’s hash. */
+export const ENVELOPE_ID = 'envelope';
 
 /** What is signed. Names of people who decide stand in it, nothing about people who are decided about. */
 export interface DecisionStatement {
@@ -102,6 +105,28 @@ export function judgeApproval(
     ),
   };
 }
+
+/**
+ * Whether an envelope is pre-approved: by as many as approve a plan, in the same way. `openedBy`: whoever opened what it is to let pass. The
+ * hash stands in what was signed, so a pre-approval of one envelope says nothing of another.
+ */
+export function judgePreapproval(
+  decisions: readonly Decision[],
+  about: { readonly hash: string; readonly openedBy: readonly string[] },
+  policy: ApprovalPolicy,
+  publicKey: KeyObject,
+): Preapproval {
+  const here = decisions.filter(
+    ({ statement: it }) => it.decision === 'preapprove' && it.request === ENVELOPE_ID && it.plan === about.hash,
+  );
+  const valid = here.filter((it) => verifyDecision(it, publicKey)).map(({ statement }) => statement);
+  const counted = valid.filter(({ actor, roles }) => mayDecide(roles, policy) && !hasOpened(actor, about.openedBy));
+  const by = [...new Set(counted.map(({ actor }) => actor))];
+  const needed = policy.fourEyes ? 2 : 1;
+  return { approved: by.length >= needed, by, needed, unverified: here.length - valid.length };
+}
+
+export type Preapproval = Pick<Approval, 'approved' | 'by' | 'needed' | 'unverified'>;
 
 export function mayDecide(roles: readonly string[], policy: ApprovalPolicy): boolean {
   return roles.some((role) => policy.roles.includes(role));

@@ -8,3 +8,8 @@ const DEFAULT_POLICY: ApprovalPolicy = { roles: [APPROVER], fourEyes: false };
 export function approvalPolicy(manifest: Pick<Manifest, 'requests'> | { readonly requests?: undefined }): ApprovalPolicy {
   return manifest.requests?.approval ?? DEFAULT_POLICY;
 }
+
+/** Purposes to which an objection is to be weighed first. */
+export function balancedPurposes({ purposes }: Pick<Manifest, 'purposes'>): string[] {
+  return Object.entries(purposes).flatMap(([name, { objection }]) => (objection === 'balanced' ? [name] : []));
+}

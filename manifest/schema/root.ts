@@ -115,6 +115,8 @@ const lease = shortDuration.refine(
   `must be from ${DEFAULTS.leastLeaseMs / 1000}s to ${DEFAULTS.mostLeaseMs / 3_600_000}h`,
 );
 
+const dailyTime = words.regex(/^([01][0-9]|2[0-3]):[0-5][0-9]$/, 'must be a time of day such as 02:00');
+
 /** As `domain/requests/actor.ts` allows them. */
 const role = words.regex(/^[a-z][a-z0-9_]{0,39}$/, 'must be small letters, digits and underscores');
 
@@ -138,6 +140,22 @@ const requests = z.strictObject({
     })
     .optional()
     .meta({ description: 'Without, warnings stand in the log, in `request list` and in `request status`' }),
+  envelope: z
+    .strictObject({
+      kinds: z
+        .array(z.enum(['withdrawal', 'objection']))
+        .min(1)
+        .default(['withdrawal']),
+      most_people: z.int().min(1).max(DEFAULTS.mostPeople).default(DEFAULTS.envelope.people).meta({ description: 'Of one night’s plan' }),
+      most_rows: z
+        .int()
+        .min(0)
+        .default(DEFAULTS.envelope.rows)
+        .meta({ description: 'Changed by one night’s plan; a larger one waits for an approval' }),
+      at: dailyTime.default(DEFAULTS.envelope.at).meta({ description: 'Local time' }),
+    })
+    .optional()
+    .meta({ description: 'What is within it is planned and carried out every night, once it is pre-approved' }),
 });
 
 const regime = words.meta({ description: 'gdpr, ccpa, …' });
