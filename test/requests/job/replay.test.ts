@@ -1,19 +1,15 @@
 import { recordedHistories, type Recorded } from '../../support/replay.ts';
-import { jobWorld, type JobWorld } from './world.ts';
+import { ACKNOWLEDGED, approvedErasure, MAILER, startRecipient } from './support.ts';
+import { jobWorld, type JobChanges, type JobWorld } from './world.ts';
 
 type Play = Recorded['scenarios'][string];
 
 /** An erasure of customer 9 that was approved, after `prepare`; the last of the workflows that its number had. */
-function erasing(prepare: (world: JobWorld, id: string) => Promise<unknown>): Play {
+function erasing(prepare: (world: JobWorld, id: string) => Promise<unknown>, changes: JobChanges = {}): Play {
   return async () => {
-    const world = await jobWorld();
+    const world = await jobWorld(changes);
     try {
-      await world.shop(`update customer set closed_at = now() - interval '1 day' where customer_id = 9`);
-      const open = ['request', 'open', '--subject', 'customer', '--kind', 'erasure', '--ground', 'no_longer_necessary'];
-      const { out } = await world.probity([...open, '--verified-by', 'login', '--evidence', 'SESSION-1'], { input: '9\n' });
-      const id = /R-\d+/.exec(out)![0];
-      const plan = /--plan ([0-9a-f]{12})/.exec((await world.probity(['request', 'plan', id])).out)![1]!;
-      await world.probity(['request', 'approve', id, '--plan', plan], { token: world.tokens.anna });
+      const id = await approvedErasure(world, 9);
       await prepare(world, id);
       await world.carryOut(id);
       return await world.history(id);
@@ -22,6 +18,17 @@ function erasing(prepare: (world: JobWorld, id: string) => Promise<unknown>): Pl
     }
   };
 }
+
+/** A recipient hears of it, who answers at once. */
+const told: Play = async () => {
+  const mailer = await startRecipient(() => ACKNOWLEDGED);
+  try {
+    const changes = { env: { MAILER_URL: mailer.url }, manifest: { recipients: { mailer: MAILER } } };
+    return await erasing(() => Promise.resolve(), changes)();
+  } finally {
+    await mailer.close();
+  }
+};
 
 recordedHistories({
   workflow: 'erasure',
@@ -34,5 +41,6 @@ recordedHistories({
     held: erasing((world) =>
       world.probity(['hold', 'add', '--subject', 'customer', '--key', '-', '--reason', 'case 12'], { input: '9\n' }),
     ),
+    told,
   },
 });
