@@ -1,7 +1,7 @@
 import type { ShownBatch } from '../client/requests/batch.ts';
 import { showShortDay } from '../client/times.ts';
 import { count } from './numbers.ts';
-import { doneText } from './request-text.ts';
+import { doneText, waitText } from './request-text.ts';
 
 /** More of those who have left it say nothing that `--json` does not. */
 const MOST_LEFT = 5;
@@ -35,14 +35,7 @@ function nextText({ id, state, members, events }: ShownBatch): string[] {
   if (state === 'planned') return [`Next        look at the plan and approve it: probity request plan ${id}`];
   if (state === 'approved') return ['Next        a worker carries it out, as soon as Temporal is there'];
   if (state === 'closed') return [`Proof       probity request certificate ${id}`];
-  if (last?.verb !== 'wait') return [];
-  if (last.code === 'held')
-    return ['NOT DONE    somebody is under a legal hold: everybody else’s rows are gone, the certificate waits for the holds’ release'];
-  if (last.code === 'recipients') return ['NOT DONE    a recipient has not acknowledged yet'];
-  return [
-    'NOT DONE    the scan found somebody where the manifest does not look, or rows are left',
-    `            look at what was found: probity request found ${id}`,
-  ];
+  return last?.verb === 'wait' ? waitText(id, last.code) : [];
 }
 
 /** For programs. Names nobody. */

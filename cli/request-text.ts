@@ -67,15 +67,29 @@ function nextText({ id, state, kind, suppressed, batch }: ShownRequest, last: Re
   if (batch !== null && !isOver(state)) return [];
   if (state === 'planned') return [`Next        look at the plan and approve it: probity request plan ${id}`];
   if (state === 'approved') return ['Next        a worker carries it out, as soon as Temporal is there'];
-  if (state === 'running' && last?.verb === 'wait' && last.code === 'recipients')
-    return ['NOT DONE    recipients have still to hear of it', `            who, and how far that is: probity request recipients ${id}`];
-  if (state === 'running' && last?.verb === 'wait')
-    return [
-      'NOT DONE    the scan found the person where the manifest does not look, or rows are left',
-      `            look at what was found: probity request found ${id}`,
-    ];
+  if (state === 'running' && last?.verb === 'wait') return waitText(id, last.code);
   if (state === 'closed') return [`Proof       probity request certificate ${id}`];
   return [];
+}
+
+/** Why work on a request, or a batch, waits for a person, and what the person can do. */
+export function waitText(id: string, code: string | null): string[] {
+  if (code === 'recipients')
+    return ['NOT DONE    recipients have still to hear of it', `            who, and how far that is: probity request recipients ${id}`];
+  if (code === 'held')
+    return [
+      'NOT DONE    somebody is under a legal hold, which wins: nothing of theirs changes until it is released',
+      '            when the case is over: probity hold release H-… --reason WHY; the work then goes on by itself',
+    ];
+  if (code === 'rows_left')
+    return [
+      'NOT DONE    rows of the person come faster than they go: find out what writes them, and stop it',
+      `            then have the work go on: probity request resume ${id}`,
+    ];
+  return [
+    'NOT DONE    the scan found the person where the manifest does not look',
+    `            look at what was found: probity request found ${id}`,
+  ];
 }
 
 /** The head as in a report, then clock, suppression, what was done, and what is not. */
@@ -143,6 +157,7 @@ const DONE: Readonly<Record<string, string>> = {
   finish: 'certified',
   dismiss: 'dismissed',
   again: 'asked to search again',
+  resume: 'asked to go on',
   acknowledge: 'recipient acknowledged',
   tell: 'recipient told',
   give_up: 'recipient given up',

@@ -11,6 +11,7 @@ import {
   planBulk,
   planOfRequest,
   planRequest,
+  resumeRequest,
   type BoundPlan,
   type LeftOut,
 } from '../../client/requests/plan.ts';
@@ -26,7 +27,14 @@ import { requestPlanText, SHOWN_HASH } from '../request-plan-text.ts';
 const NUMBER = 'its number, such as R-1001, or that of a batch, such as B-1001';
 
 export function requestPlans(context: Context): Command[] {
-  return [planCommand(context), approveCommand(context), foundCommand(context), dismissCommand(context), certificateCommand(context)];
+  return [
+    planCommand(context),
+    approveCommand(context),
+    foundCommand(context),
+    dismissCommand(context),
+    resumeCommand(context),
+    certificateCommand(context),
+  ];
 }
 
 interface PlanFlags {
@@ -187,6 +195,25 @@ function dismissCommand(context: Context): Command {
       });
     });
   return withoutTokenOption(command);
+}
+
+function resumeCommand(context: Context): Command {
+  const { io, colours } = context;
+  return new Command('resume')
+    .description('What kept a request, such as rows that came faster than they went, has been mended: have the workers go on.')
+    .argument('<id>', NUMBER)
+    .option('--note <text>', 'what was mended, in free text; kept in a row that can be deleted')
+    .addHelpText('after', examples('probity request resume R-1001', 'probity request resume B-1001 --note "the import is off"'))
+    .action(async (id: string, { note = null }: { readonly note?: string | null }, command: Command) => {
+      await context.withProject(command, async (project, { json, actor }) => {
+        await resumeRequest(project, id, { actor, note });
+        io.out(
+          json
+            ? JSON.stringify({ request: id, resumed: true })
+            : `${colours.green('✓')} a worker goes on with ${id}: probity request status ${id} --watch`,
+        );
+      });
+    });
 }
 
 function certificateCommand(context: Context): Command {

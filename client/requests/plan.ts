@@ -6,7 +6,7 @@ import { makePlan, type LeftOut, type MadePlan } from '../../database/requests/m
 import type { RequestRow } from '../../database/requests/model.ts';
 import { MovedOn, movePlanned, readPlanned, type Planned } from '../../database/requests/planned.ts';
 import { currentPlan, type BoundPlan } from '../../database/requests/plans.ts';
-import { readRows } from '../../database/requests/read.ts';
+import { readEvents, readRows } from '../../database/requests/read.ts';
 import { forgetHits, readScan } from '../../database/requests/scan-result.ts';
 import { tellWorkers } from '../../database/requests/verbs.ts';
 import { currentManifest, readManifest, type ManifestVersion } from '../../database/runs.ts';
@@ -20,6 +20,7 @@ import { requireHome } from '../migrate.ts';
 import type { Project } from '../project.ts';
 import { Refused } from '../refused.ts';
 import { leadsTo, noSuchRequest, type By } from './change.ts';
+import { lastDone } from './read.ts';
 import { masterKeys } from './seal.ts';
 
 export type { LeftOut } from '../../database/requests/make-plan.ts';
@@ -210,6 +211,22 @@ export async function searchAgain(project: Project, id: string, { actor }: By): 
   for (const name of planStores(bound.plan)) await forgetHits(project.stores.get(name)!, bound.plan.run);
   await inTransaction(project.home, { settings: { synchronous_commit: 'on' } }, async (trx) => {
     await addEvents(trx, [{ id, verb: 'again', state, actor, at: null, code: null, evidence: null, note: null }]);
+    await tellWorkers(trx, id);
+  });
+}
+
+/**
+ * Has the workers go on with what waits for a person, since what kept it has been mended: chiefly an application that wrote rows faster than they
+ * went. What was done stays done. Throws `Refused` for a request that waits for nothing.
+ */
+export async function resumeRequest(project: Project, id: string, { actor, note = null }: By): Promise<void> {
+  await requireHome(project);
+  await refuseMember(project, id, 'resume');
+  const { state } = await found(project, id);
+  if (state !== 'running' || lastDone(await readEvents(project.home, id))?.verb !== 'wait')
+    throw new Refused(`${id} does not wait for a person: probity request status ${id}`);
+  await inTransaction(project.home, { settings: { synchronous_commit: 'on' } }, async (trx) => {
+    await addEvents(trx, [{ id, verb: 'resume', state, actor, at: null, code: null, evidence: null, note }]);
     await tellWorkers(trx, id);
   });
 }
