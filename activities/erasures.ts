@@ -1,7 +1,6 @@
 import { createPublicKey } from 'node:crypto';
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
-import { sql } from 'kysely';
 import { readCatalog } from '../database/catalog.ts';
 import { issueCertificate, readCertificate } from '../database/certificates.ts';
 import { runRecords } from '../database/ledger.ts';
@@ -9,28 +8,22 @@ import { carryOut, closedHeld, releaseTables, takeTables, type ClassTarget } fro
 import { readApproval } from '../database/requests/decisions.ts';
 import { earlierCertificates, earlierText } from '../database/requests/earlier.ts';
 import { removeKeys } from '../database/requests/erasure/keys.ts';
-import { leadsTo } from '../database/requests/erasure/reach.ts';
 import { openErasure } from '../database/requests/erasure/target.ts';
+import { expectedRows } from '../database/requests/expected-rows.ts';
 import { oblige } from '../database/requests/obligations.ts';
 import { heldAnywhere } from '../database/requests/held.ts';
 import { readPlanned } from '../database/requests/planned.ts';
 import { removePeople } from '../database/requests/run-people.ts';
-import type { ExpectedRows } from '../database/requests/scan-query.ts';
 import { readScanScope, scan } from '../database/requests/scan.ts';
 import { readScan, removeScan, scanResult } from '../database/requests/scan-result.ts';
 import { addEvent } from '../database/requests/verbs.ts';
-import { any } from '../database/retention/protection.ts';
 import { readRun, setRunState } from '../database/runs.ts';
-import type { Catalog } from '../domain/catalog.ts';
 import { chainHeads } from '../domain/evidence/chain.ts';
 import { SERVICE } from '../domain/requests/actor.ts';
-import { expectedColumns } from '../domain/requests/expected.ts';
 import { heldStores, erasureOutcome, erasureOutcomes, erasureStatements } from '../domain/requests/outcome.ts';
-import { planStores, type ErasurePlan, type StorePlan } from '../domain/requests/plan.ts';
+import { planStores } from '../domain/requests/plan.ts';
 import { approvalPolicy } from '../domain/requests/policy.ts';
-import type { ErasureWay } from '../domain/requests/model.ts';
 import { withoutDismissed } from '../domain/requests/scan.ts';
-import type { Manifest } from '../manifest/model.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { guarded, refusal } from './failures.ts';
 import { tellOfErasure } from './notices.ts';
@@ -97,7 +90,7 @@ export function erasureActivities(dependencies: ActivityDependencies) {
       if (await closedHeld(store, plan.run)) return { hits: 0 };
       const catalog = await readCatalog(store);
       const scope = await readScanScope(store, catalog, manifest);
-      const expected = classes.flatMap((it) => expectedOf(it, plan, catalog, manifest));
+      const expected = classes.flatMap((it) => expectedRows(it, plan, catalog, manifest));
       for await (const { rangesDone } of scan(store, scope, plan.run, { names: plan.people === 1, expected }))
         Context.current().heartbeat(rangesDone);
       return { hits: (await scanResult(store, scope, plan.run)).hits.reduce((sum, { rows }) => sum + rows, 0) };
@@ -173,17 +166,4 @@ export function erasureActivities(dependencies: ActivityDependencies) {
     });
 
   return { openErasure: openErasureOf, eraseStore, scanStore, finishErasure };
-}
-
-/** Where people of a class may still be found: what is theirs after the closing statement is kept, held, pinned, or shared with others. */
-function expectedOf({ class: of, erasure }: StorePlan, plan: ErasurePlan, catalog: Catalog, manifest: Manifest): ExpectedRows[] {
-  const who = { runId: plan.run, chunk: null, class: of, subject: erasure.subject, without: [] };
-  const alone = () => sql<boolean>`true`;
-  const theirs = (table: string, ways: readonly ErasureWay[]) => any(ways.map((way) => leadsTo(way, table, catalog, who, alone)));
-  const reached = erasure.tables.filter(({ ways }) => ways.length > 0);
-  const leftAlone = expectedColumns(plan.classes[of]!.scope, new Set(reached.map(({ table }) => table)), catalog, manifest);
-  return [
-    ...leftAlone.map((it) => ({ ...it, class: of, condition: null })),
-    ...reached.map(({ table, ways }) => ({ table, columns: null, class: of, condition: theirs(table, ways) })),
-  ];
 }

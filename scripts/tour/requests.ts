@@ -17,7 +17,6 @@ export interface RequestScene {
 
 /** Without it nobody could follow: a withdrawal waits for replicas, a plan for a worker. */
 const LONGEST_WATCH_MS = 120_000;
-const MOST_LOOKS = 3;
 
 /** The request of a withdrawal, and an erasure, each from its plan to a certificate that is checked offline. */
 export async function requestsTour(
@@ -47,7 +46,7 @@ export async function requestsTour(
   });
 }
 
-/** Plans, approves what was shown, waits for the worker, and checks the certificate. What the search finds elsewhere is looked at, and signed. */
+/** Plans, approves what was shown, waits for the worker, has recipients told, and checks the certificate. */
 async function carriedOut(story: Story, env: NodeJS.ProcessEnv, id: string, folder: string): Promise<void> {
   story.say(`$ probity request plan ${id}`);
   const plan = await output(story, env, ['request', 'plan', id]);
@@ -55,17 +54,8 @@ async function carriedOut(story: Story, env: NodeJS.ProcessEnv, id: string, fold
   const [, hash] = /--plan ([0-9a-f]+)/.exec(plan) ?? [];
   if (hash === undefined) throw new TourFailed(`${id} could not be planned`, EXIT.findings);
   await story.probity(env, ['request', 'approve', id, '--plan', hash]);
-  for (let look = 1; ; look++) {
-    const code = await watched(story, env, id);
-    if (code === EXIT.done) break;
-    if (await toldByHand(story, env, id)) continue;
-    const found = JSON.parse(await output(story, env, ['request', 'found', id, '--json'])) as Found[];
-    if (found.length === 0 || look === MOST_LOOKS) throw new TourFailed(`${id} waits for a person: see above`, EXIT.person);
-    await story.probity(env, ['request', 'found', id], [EXIT.findings]);
-    story.say('A person looks at each place and signs why it may stay. Here it points at a row that has to stay and is masked:');
-    for (const about of new Set(found.map(({ store, table, column }) => `${store}.${table}.${column}`)))
-      await story.probity(env, ['request', 'dismiss', id, '--about', about, '--reason', 'refers_to_masked_row']);
-  }
+  while ((await watched(story, env, id)) !== EXIT.done)
+    if (!(await toldByHand(story, env, id))) throw new TourFailed(`${id} waits for a person: see above`, EXIT.person);
   const certificate = join(folder, `${id}.certificate.json`);
   if (!existsSync(certificate)) await story.probity(env, ['request', 'certificate', id, '--out', certificate]);
   await story.probity(env, ['evidence', 'verify', certificate, '--key', env['PROBITY_SIGNING_KEY_FILE'] ?? '']);
@@ -85,12 +75,6 @@ async function toldByHand(story: Story, env: NodeJS.ProcessEnv, id: string): Pro
 interface Notice {
   readonly recipient: string;
   readonly settledAt: string | null;
-}
-
-interface Found {
-  readonly store: string;
-  readonly table: string;
-  readonly column: string;
 }
 
 /** Until it is over or waits for a person. */
