@@ -3,11 +3,11 @@ import { SEPARATOR, wholeKey, type Term, type TermIndex } from '../../domain/req
 import type { NamedColumns, ScanTable } from '../../domain/requests/scan-scope.ts';
 import { ident, tableRef } from '../identifiers.ts';
 import type { Condition } from '../retention/times.ts';
-import { tokenRows } from './scan-tokens.ts';
+import { holdsToken } from './scan-tokens.ts';
 
 /**
  * Two ways to the rows that may hold somebody: words and patterns of all terms while they are few, whose cost grows with their number (some 0.1 µs
- * a term and row); otherwise tokens joined by hash, whose cost is the text's (some 3 µs a row).
+ * a term and row); otherwise the text's tokens are looked up, whose cost is the text's (some 3 µs a row).
  */
 const FEW_TERMS = 24;
 /** A value beyond it is not taken out of the database to be judged: it counts as a hit. Bytes. */
@@ -67,21 +67,21 @@ export function candidateRows(query: CandidateQuery): RawBuilder<CandidateRow> {
       ? sql`case when ${isPartitioned(query)}::boolean then t.tableoid::text else '' end || t.ctid::text`
       : sql`jsonb_build_array(${sql.join(table.primaryKey.map((column) => sql`${ident('t', column)}::text`))})::text`;
   const kept = expected.map(({ condition }) => (condition === null ? sql`true` : sql`coalesce((${condition}), false)`));
-  const few = index.texts.length <= FEW_TERMS;
   const texts = table.text.filter((column) => !isUuid(table, column));
   const looked = index.texts.length > 0 && texts.length > 0;
-  const wholes = any(wholeValues(query));
-  const range = query.range ?? sql`true`;
-  const inTexts = few && looked;
-  const joined = !few && looked;
+  const columns = texts.map((_, at) => ident('b', `text_${at}`));
+  const standing = index.texts.length <= FEW_TERMS ? index.texts.map(standsIn) : [holdsToken(sql`b.body`, columns, index)];
+  const body = sql`
+    cross join lateral (
+      select e.*, ${sql.join(texts.map((_, at) => ident('e', `text_${at}`)), sql` || E'\n' || `)} as body
+      from (select ${sql.join(texts.map((column, at) => sql`lower(coalesce(${ident('t', column)}::text collate "C", '')) as ${ident(`text_${at}`)}`))} offset 0) e offset 0
+    ) b`; // prettier-ignore
   return sql<CandidateRow>`
-    ${joined ? sql`with candidate as materialized (${tokenRows(query.runId, texts, rows(query), range, index)} union select t.tableoid, t.ctid from ${rows(query)} where ${range} and ${wholes})` : sql``}
     select ${location} as location, array[${sql.join(values.map((value) => sql`case when octet_length(${value}) <= ${MOST_VALUE} then ${value} end`))}]::text[] as values,
       array[${sql.join(values.map((value) => sql`coalesce(octet_length(${value}) > ${MOST_VALUE}, false)`))}]::boolean[] as too_long,
       array[${sql.join(kept)}]::boolean[] as kept
-    from ${rows(query)} ${joined ? sql`join candidate c on c.tableoid = t.tableoid and c.ctid = t.ctid` : sql``}
-      ${inTexts ? sql`cross join lateral (select lower((${sql.join(texts.map(asText), sql` || E'\n' || `)}) collate "C") as body offset 0) b` : sql``}
-    where ${range} and ${joined ? sql`true` : inTexts ? any([...index.texts.map(standsIn), wholes]) : wholes}
+    from ${rows(query)} ${looked ? body : sql``}
+    where ${query.range ?? sql`true`} and ${any([...wholeValues(query), ...(looked ? standing : [])])}
     limit ${limit}`;
 }
 
@@ -96,10 +96,6 @@ function isPartitioned({ table, relation, range }: CandidateQuery): boolean {
 
 function any(conditions: readonly RawBuilder<unknown>[]): RawBuilder<unknown> {
   return conditions.length === 0 ? sql`false` : sql`(${sql.join(conditions, sql` or `)})`;
-}
-
-function asText(column: string): RawBuilder<unknown> {
-  return sql`coalesce(${ident('t', column)}::text, '')`;
 }
 
 /** The text `b.body`, in lower case and fenced so that it is made once, may hold it. What is cheap to look for is looked for first. */

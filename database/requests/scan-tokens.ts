@@ -1,110 +1,131 @@
 import { sql, type RawBuilder } from 'kysely';
 import { AT, NEAR_DOMAIN, type TermIndex } from '../../domain/requests/tokens.ts';
 import { calledStems } from '../../domain/requests/called.ts';
-import { ident } from '../identifiers.ts';
 
-/** Words and numbers of many people are looked for by joining the tokens of each text with theirs. A superset: the text is judged outside. */
+/**
+ * Words and numbers of many people are looked for by asking of each token of a text whether it is one of theirs: a list of constants is hashed, so that
+ * their number does not matter. A superset: the text is judged outside. Cheap tests go first, since expressions cost more than everything
+ * else that is done with a row.
+ */
 
-const EMAIL = '([0-9A-Za-z]*)[^0-9A-Za-z@[:space:]]*@([0-9A-Za-z]*)';
-const TAGGED = String.raw`([0-9A-Za-z]+)[^0-9A-Za-z@[:space:]+]*\+[0-9A-Za-z._+%-]*@([0-9A-Za-z]*)`;
-const DIGITS = String.raw`[0-9](?:[^0-9A-Za-z,:;"%\\\n]{0,4}[0-9]){6,}`;
-/** Cheaper than to take them out, and true of few texts. */
-const SEVEN_DIGITS = Array.from({ length: 7 }, () => '[0-9]').join('[^0-9A-Za-z]*');
-const ENCODED_PLUS = String.raw`%(?:25)*2[Bb]|\\+u002[Bb]|&#43;`;
-const ENCODED = String.raw`%(?:25)*[0-9A-Fa-f]{2}|\\+u[0-9A-Fa-f]{4}|\\+[bfnrt"/]|&#x?[0-9A-Fa-f]+;`;
+const EMAIL = '([0-9a-z]*)[^0-9a-z@[:space:]]*@([0-9a-z]*)';
+const TAGGED = String.raw`([0-9a-z]+)[^0-9a-z@[:space:]+]*\+[0-9a-z._+%-]*@([0-9a-z]*)`;
+const DIGITS = String.raw`[0-9](?:[^0-9a-z,:;"%\\\n]{0,4}[0-9]){6,}`;
+/** Cheaper than to take them out, and true of few texts: seven digits or more, no letter beside them. */
+const NUMBER = String.raw`(?:^|[^0-9a-z])[0-9](?:[^0-9a-z,:;"%\\\n]*[0-9]){6,}(?:$|[^0-9a-z])`;
 /** Of ASCII, what may stand between two digits of a number (`BETWEEN` in domain/requests/phones.ts), and a plus. */
 const BETWEEN_DIGITS = [' ', '\t', '(', ')', '.', '/', '-', '+'];
-/** Every window of a text up to this length costs less than an expression that finds the numbers in it. Bytes. */
-const SHORT = 32;
+/** A number and little else: its digits are taken out at once. Characters. */
+const SHORT = 24;
+const ENCODED_PLUS = String.raw`%(?:25)*2b|\\+u002b|&#43;`;
+const ENCODED = String.raw`%(?:25)*[0-9a-f]{2}|\\+u[0-9a-f]{4}|\\+[bfnrt"/]|&#x?[0-9a-f]+;`;
+/** Digits of a telephone number by which it is looked up. */
+const TAIL = 7;
 
-/** `tableoid` and `ctid` of the rows `t` in which a token of one of the columns is one of the run. */
-export function tokenRows(
-  runId: string,
-  columns: readonly string[],
-  from: RawBuilder<unknown>,
-  range: RawBuilder<unknown>,
-  index: TermIndex,
-): RawBuilder<unknown> {
-  const { kinds } = index;
-  const branches = [
-    ...(kinds.has('email') ? emailTokens(index) : []),
-    ...(kinds.has('phone') ? phoneTokens() : []),
-    ...(kinds.has('id') ? [idTokens(index.shortestId)] : []),
-    ...(kinds.has('called') ? [calledTokens(index.called)] : []),
-  ];
-  if (branches.length === 0) return sql`select t.tableoid, t.ctid from ${from} where false`;
-  // Fenced (`offset 0`), so that each is made once.
-  return sql`
-    select distinct t.tableoid, t.ctid
-    from ${from}
-    cross join lateral (
-      select v.body, strpos(v.body, '@') > 0 as has_at, e.encoded, case when e.encoded then ${decoded(sql`v.body`)} else v.body end as plain
-      from (values ${sql.join(columns.map((column) => sql`(${ident('t', column)}::text collate "C")`))}) v (body)
-      cross join lateral (select strpos(v.body, '%') > 0 or strpos(v.body, ${'\\'}::text) > 0 or strpos(v.body, '&#') > 0 as encoded offset 0) e
-      where v.body <> '' offset 0
-    ) b
-    cross join lateral (${sql.join(branches, sql` union all `)}) k
-    join probity.run_term r on r.run_id = ${runId} and r.kind = k.kind and r.token = k.token
-    where ${range}`;
+type Condition = RawBuilder<boolean>;
+
+/** Of `text`, which is the columns in lower case, one below the other: whether a token of it is one of the run. */
+export function holdsToken(text: RawBuilder<unknown>, columns: readonly RawBuilder<unknown>[], index: TermIndex): RawBuilder<unknown> {
+  // What is encoded is looked at once more as far as tokens need it decoded.
+  const decoded = exists(sql`(select ${decode(text)} as body offset 0) d`, any(inPlain(sql`d.body`, [sql`d.body`], index)));
+  const encoded = any(['%', '\\', '&#'].map((sign) => has(text, sign)));
+  return any([...inPlain(text, columns, index), sql<boolean>`(${encoded} and ${decoded})`]);
 }
 
-/** As it stands, and decoded as far as tokens need it. */
-function decoded(text: RawBuilder<unknown>): RawBuilder<unknown> {
-  const plain = sql`regexp_replace(regexp_replace(regexp_replace(${text}, ${AT}::text, '@', 'gi'), ${ENCODED_PLUS}::text, '+', 'g'), ${ENCODED}::text, ' ', 'g')`;
-  return sql`concat(${text}, E'\n', ${plain}) collate "C"`;
+function inPlain(text: RawBuilder<unknown>, columns: readonly RawBuilder<unknown>[], index: TermIndex): Condition[] {
+  return [
+    ...(index.kinds.has('email') ? [holdsEmail(text, columns, index)] : []),
+    ...(index.kinds.has('phone') ? [holdsNumber(text, columns, tokensOf(index, 'phone'))] : []),
+    ...(index.kinds.has('id') ? [holdsId(text, index)] : []),
+    ...(index.kinds.has('called') ? [holdsCalled(text, index)] : []),
+  ];
+}
+
+function decode(text: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`regexp_replace(regexp_replace(regexp_replace(${text}, ${AT}::text, '@', 'g'), ${ENCODED_PLUS}::text, '+', 'g'), ${ENCODED}::text, ' ', 'g')`;
 }
 
 /**
  * Most texts with an address have one, as it is: then the characters on both sides of the sign are the token. Only expressions find the
  * addresses in others.
  */
-function emailTokens({ windows }: TermIndex): RawBuilder<unknown>[] {
-  const simple = windows === null ? sql`false` : sql`(not b.encoded and strpos(b.body, '+') = 0 and split_part(b.body, '@', 3) = '')`;
-  const near = sql`
-    select 'near' as kind, lower(right(split_part(b.body, '@', 1), w.size) || '@' || left(split_part(b.body, '@', 2), ${NEAR_DOMAIN})) as token
-    from unnest(${windows ?? []}::integer[]) w (size) where b.has_at and ${simple}`;
-  const tokens = (pattern: string, sign: string): RawBuilder<unknown> => sql`
-    select 'email' as kind, lower(m[1] || '@' || m[2]) as token from regexp_matches(b.plain, ${pattern}::text, 'g') m
-    where (b.has_at or b.encoded) and not ${simple} and strpos(b.plain, ${sign}::text) > 0`;
-  return [...(windows === null ? [] : [near]), tokens(EMAIL, '@'), tokens(TAGGED, '+')];
+function holdsEmail(text: RawBuilder<unknown>, columns: readonly RawBuilder<unknown>[], index: TermIndex): Condition {
+  const tokens = among(sql`m[1] || '@' || m[2]`, tokensOf(index, 'email'));
+  const held = columns.map((column) => {
+    const matched = (pattern: string): Condition => exists(sql`regexp_matches(${column}, ${pattern}::text, 'g') m`, tokens);
+    const every = sql<boolean>`(${matched(EMAIL)} or (${has(column, '+')} and ${matched(TAGGED)}))`;
+    if (index.windows === null) return sql<boolean>`(${has(column, '@')} and ${every})`;
+    const near = index.windows.map((size) =>
+      among(
+        sql`right(split_part(${column}, '@', 1), ${size}) || '@' || left(split_part(${column}, '@', 2), ${NEAR_DOMAIN})`,
+        tokensOf(index, 'near').filter((token) => token.indexOf('@') === size),
+      ),
+    );
+    const single = sql`strpos(${column}, '+') = 0 and split_part(${column}, '@', 3) = ''`;
+    return sql<boolean>`(${has(column, '@')} and case when ${single} then ${any(near)} else ${every} end)`;
+  });
+  return sql`(${has(text, '@')} and ${any(held)})`;
 }
 
 /** Every seven digits in a row, since a number may stand beside another one. */
-function phoneTokens(): RawBuilder<unknown>[] {
-  const short = sql`(octet_length(b.body) between 7 and ${SHORT} and octet_length(b.body) = length(b.body) and not b.encoded)`;
-  const digits = BETWEEN_DIGITS.reduce((text, sign) => sql`replace(${text}, ${sign}::text, '')`, sql`b.body`);
-  return [
-    sql`
-      select 'phone' as kind, substr(d.digits, s.start, 7) as token
-      from (select ${digits} as digits where ${short} and b.plain ~ ${SEVEN_DIGITS}::text offset 0) d
-      cross join lateral generate_series(1, length(d.digits) - 6) s (start)`,
-    sql`
-      select 'phone' as kind, substr(d.digits, s.start, 7) as token
-      from regexp_matches(b.plain, ${DIGITS}::text, 'g') m
-      cross join lateral (select regexp_replace(m[1], '[^0-9]', '', 'g') as digits offset 0) d
-      cross join lateral generate_series(1, length(d.digits) - 6) s (start)
-      where not ${short} and b.plain ~ ${SEVEN_DIGITS}::text`,
-  ];
+function holdsNumber(text: RawBuilder<unknown>, columns: readonly RawBuilder<unknown>[], tokens: readonly string[]): Condition {
+  const found = (column: RawBuilder<unknown>) => sql`regexp_matches(${column}, ${DIGITS}::text, 'g') m
+    cross join lateral (select regexp_replace(m[1], '[^0-9]', '', 'g') as digits offset 0) d
+    cross join lateral generate_series(1, length(d.digits) - ${TAIL - 1}) s (start)`;
+  const tail = among(sql`substr(d.digits, s.start, ${TAIL})`, tokens);
+  const held = columns.map((column) => {
+    const short = sql`octet_length(${column}) <= ${SHORT} and octet_length(${column}) = length(${column})`;
+    return sql<boolean>`(${column} ~ ${NUMBER}::text and case when ${short} then ${shortHoldsNumber(column, tokens)} else ${exists(found(column), tail)} end)`;
+  });
+  return sql`(${text} ~ ${NUMBER}::text and ${any(held)})`;
 }
 
-function idTokens(least: number): RawBuilder<unknown> {
-  const words = `[0-9A-Za-z]{${least},}`;
-  return sql`select 'id' as kind, lower(m[1]) as token from regexp_matches(b.plain, ${words}::text, 'g') m`;
+/** The same of a short text, at a fourth of the cost. */
+function shortHoldsNumber(text: RawBuilder<unknown>, tokens: readonly string[]): Condition {
+  const digits = BETWEEN_DIGITS.reduce((rest, sign) => sql`replace(${rest}, ${sign}::text, '')`, text);
+  // Inside each other, so that it ends where the text does.
+  let held: Condition = sql`false`;
+  for (let start = SHORT - TAIL + 1; start >= 1; start--)
+    held = sql`(length(d.digits) >= ${start + TAIL - 1} and (${among(sql`substr(d.digits, ${start}, ${TAIL})`, tokens)} or ${held}))`;
+  return sql`(select ${held} from (select ${digits} as digits offset 0) d)`;
+}
+
+function holdsId(text: RawBuilder<unknown>, index: TermIndex): Condition {
+  const words = `[0-9a-z]{${index.shortestId},}`;
+  return exists(sql`regexp_matches(${text}, ${words}::text, 'g') m`, among(sql`m[1]`, tokensOf(index, 'id')));
 }
 
 /** What follows where a text calls somebody's key by a name. Of keys that are numbers, the numbers that come next. */
-function calledTokens(called: TermIndex['called']): RawBuilder<unknown> {
+function holdsCalled(text: RawBuilder<unknown>, { called }: TermIndex): Condition {
   const stems = [...new Set(called.flatMap(({ as }) => calledStems(as)))];
-  const named = stems.map((stem) => sql`strpos(lower(b.body), ${stem}::text) > 0`);
-  const isNumber = (token: string): boolean => /^[0-9]+$/.test(token);
-  const numbers = called.every(({ as, terms }) => [...terms.keys()].every(isNumber) && !as.names.some((name) => /[0-9]/.test(name)));
+  const tokens = [...new Set(called.flatMap(({ terms }) => [...terms.keys()]))];
+  const numbers = tokens.every((token) => /^[0-9]+$/.test(token)) && !called.some(({ as }) => as.names.some((name) => /[0-9]/.test(name)));
   const behind = numbers ? `(?:${stems.join('|')})[^0-9]*([0-9]+(?:[^0-9a-z]+[0-9]+)*)` : '(.*)';
-  const words = numbers ? ['([0-9]+)'] : ['([0-9]+)', '([0-9a-z]*[0-9][0-9a-z]*)'];
-  return sql`
-    select 'called' as kind, coalesce(nullif(ltrim(w.one[1], '0'), ''), '0') as token
-    from regexp_matches(lower(b.plain), ${behind}::text, 'g') m
-    cross join lateral (${sql.join(
-      words.map((word) => sql`select regexp_matches(m[1], ${word}::text, 'g') as one`),
-      sql` union all `,
-    )}) w where ${sql.join(named, sql` or `)}`;
+  const words = (numbers ? ['([0-9]+)'] : ['([0-9]+)', '([0-9a-z]*[0-9][0-9a-z]*)']).map((word) =>
+    exists(
+      sql`regexp_matches(m[1], ${word}::text, 'g') w`,
+      among(sql`coalesce(nullif(ltrim(w[1], '0'), ''), '0')`, tokens),
+    ),
+  ); // prettier-ignore
+  return sql`(${any(stems.map((stem) => has(text, stem)))} and ${exists(sql`regexp_matches(${text}, ${behind}::text, 'g') m`, any(words))})`;
+}
+
+function tokensOf({ tokens }: TermIndex, kind: 'email' | 'near' | 'phone' | 'id'): readonly string[] {
+  return tokens.get(kind) ?? [];
+}
+
+function has(text: RawBuilder<unknown>, sign: string): Condition {
+  return sql`strpos(${text}, ${sign}::text) > 0`;
+}
+
+function among(value: RawBuilder<unknown>, tokens: readonly string[]): Condition {
+  return sql`(${value}) collate "C" = any(${tokens}::text[])`;
+}
+
+function exists(from: RawBuilder<unknown>, condition: Condition): Condition {
+  return sql`exists (select from ${from} where ${condition})`;
+}
+
+function any(conditions: readonly Condition[]): Condition {
+  return conditions.length === 0 ? sql`false` : sql`(${sql.join(conditions, sql` or `)})`;
 }

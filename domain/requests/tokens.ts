@@ -247,6 +247,8 @@ export interface TermIndex {
   /** All that are looked for in texts. */
   readonly texts: readonly Term[];
   readonly kinds: ReadonlySet<TermKind>;
+  /** What a text that holds one of that kind holds, each once. */
+  readonly tokens: ReadonlyMap<TermKind, readonly string[]>;
   /** Of the words that stand for ids. */
   readonly shortestId: number;
   /** Characters before the sign of `near` tokens; null: an address has none, so that all are looked for as they are. */
@@ -275,6 +277,7 @@ export function indexTerms(terms: readonly Term[], called: readonly Called[] = [
     ),
     texts: terms.filter(({ kind }) => kind !== 'value' && kind !== 'near'),
     kinds: new Set(terms.map(({ kind }) => kind)),
+    tokens: new Map([...Map.groupBy(terms, ({ kind }) => kind)].map(([kind, its]) => [kind, [...new Set(its.map(({ token }) => token))]])),
     shortestId: of('id').reduce((least, { token }) => Math.min(least, token.length), Infinity),
     windows: near.length < emails.length ? null : [...new Set(sizes)],
   };

@@ -88,7 +88,7 @@ afterAll(async () => world.close());
 test.each([
   ['one person', 1, 7, false],
   ['as many as are looked for one by one', 2, 11, false],
-  ['sixty people, by a join', 60, 13, false],
+  ['sixty people, by tokens', 60, 13, false],
   // Nothing else in the row leads to it.
   ['few people, one to a row', 2, 17, true],
   ['sixty people, one to a row', 60, 19, true],
