@@ -18,6 +18,7 @@ import { readScanScope, scan } from '../database/requests/scan.ts';
 import { readScan, removeScan, scanResult } from '../database/requests/scan-result.ts';
 import { addEvent } from '../database/requests/verbs.ts';
 import { readRun, setRunState } from '../database/runs.ts';
+import type { Certificate } from '../domain/evidence/certificate.ts';
 import { chainHeads } from '../domain/evidence/chain.ts';
 import { SERVICE } from '../domain/requests/actor.ts';
 import { heldStores, erasureOutcome, erasureOutcomes, erasureStatements } from '../domain/requests/outcome.ts';
@@ -28,7 +29,7 @@ import type { ActivityDependencies } from './dependencies.ts';
 import { guarded, refusal } from './failures.ts';
 import { tellOfErasure } from './notices.ts';
 import { buryErased } from './tombstones.ts';
-import { erasureContext, openErasureRun, step, type OpenedErasure } from './erasures-open.ts';
+import { erasureContext, openErasureRun, step, type ErasureContext, type OpenedErasure } from './erasures-open.ts';
 
 export interface StoreRequest {
   readonly requestId: string;
@@ -91,8 +92,10 @@ export function erasureActivities(dependencies: ActivityDependencies) {
       const catalog = await readCatalog(store);
       const scope = await readScanScope(store, catalog, manifest);
       const expected = classes.flatMap((it) => expectedRows(it, plan, catalog, manifest));
-      for await (const { rangesDone } of scan(store, scope, plan.run, { names: plan.people === 1, expected }))
+      for await (const { rangesDone } of scan(store, scope, plan.run, { names: plan.people === 1, expected })) {
         Context.current().heartbeat(rangesDone);
+        await faults('scan after range');
+      }
       return { hits: (await scanResult(store, scope, plan.run)).hits.reduce((sum, { rows }) => sum + rows, 0) };
     });
 
@@ -106,13 +109,9 @@ export function erasureActivities(dependencies: ActivityDependencies) {
       const { plan, manifest, hash } = context;
       const run = await readRun(home.db, plan.run);
       if (run === null) throw refusal('restored', `The home store has lost the run of ${requestId}`);
-      if (run.state === 'complete') {
-        // The answer of an earlier call was lost.
-        const issued = await readCertificate(home.db, plan.run);
-        const found = await readPlanned(home, requestId);
-        if (issued !== null && found?.state === 'closed')
-          return { state: 'closed', serial: issued.certificate.serial, outcome: issued.certificate.outcome };
-      }
+      // An earlier call was lost behind it, and may have removed what this one would judge by.
+      const issued = await readCertificate(home.db, plan.run);
+      if (issued !== null) return close(context, issued.certificate);
       const key = dependencies.signingKey();
       const approval = await readApproval(home, { request: requestId, plan: hash }, approvalPolicy(manifest), createPublicKey(key));
       const stores = planStores(plan).map((_, index) => context.at(index).store);
@@ -153,17 +152,29 @@ export function erasureActivities(dependencies: ActivityDependencies) {
         statements: [...erasureStatements(plan, records, scans), ...earlier, ...buried, ...told.statements],
         heads: chainHeads(records),
       };
+      await faults('finish before certificate');
       const { certificate } = await issueCertificate(home, content, records, key);
-      await oblige(home, { plan, manifest, store: (name) => dependencies.store(manifest, name) });
-      for (const store of new Set([...stores, home])) {
-        await removeScan(store, plan.run);
-        await removeKeys(store, plan.run);
-      }
-      await removePeople(home, plan.run);
-      await setRunState(home.db, plan.run, 'complete');
-      await step(home, requestId, 'finish', certificate.outcome.replaceAll(' ', '_'));
-      return { state: 'closed', serial: certificate.serial, outcome: certificate.outcome };
+      await faults('finish after certificate');
+      return close(context, certificate);
     });
 
   return { openErasure: openErasureOf, eraseStore, scanStore, finishErasure };
+
+  /** What is left to do once it is certified; whoever dies in the middle is followed by another who repeats it. */
+  async function close({ plan, manifest, at }: ErasureContext, { serial, outcome }: Certificate): Promise<Finished> {
+    const closed: Finished = { state: 'closed', serial, outcome };
+    if ((await readPlanned(home, plan.request))?.state === 'closed') return closed;
+    // Before the keys go: where they have gone, this has been done.
+    await oblige(home, { plan, manifest, store: (name) => dependencies.store(manifest, name) });
+    for (const store of new Set([...planStores(plan).map((_, index) => at(index).store), home])) {
+      await removeScan(store, plan.run);
+      await removeKeys(store, plan.run);
+      await faults('finish after removal');
+    }
+    await removePeople(home, plan.run);
+    await setRunState(home.db, plan.run, 'complete');
+    await faults('finish before close');
+    await step(home, plan.request, 'finish', outcome.replaceAll(' ', '_'));
+    return closed;
+  }
 }

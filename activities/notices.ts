@@ -55,7 +55,7 @@ export type NoticeActivities = ReturnType<typeof noticeActivities>;
 
 /** Tells recipients. Ids, names and words of ours go in and out of it; who it is about goes to the recipient only. */
 export function noticeActivities(dependencies: ActivityDependencies) {
-  const { home } = dependencies;
+  const { home, faults } = dependencies;
 
   /** Makes the attempts that are due. Delivery is at least once: a repetition has the id of the first. */
   const sendNotices = (request: string): Promise<SentNotices> =>
@@ -85,6 +85,7 @@ export function noticeActivities(dependencies: ActivityDependencies) {
       const body = JSON.stringify(await bodyOf(notice, page, manifest));
       const sent = await postNotice(address.url, page.id, body, await clockOf(home), key);
       if (!sent.delivered) return recordProblem(home, notice.id, sent.problem);
+      await faults('notice after answer');
       await recordDelivered(home, notice, page, sent.acknowledged);
     }
   }

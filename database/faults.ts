@@ -10,8 +10,20 @@ export const FAULT_POINTS = [
 
 export type FaultPoint = (typeof FAULT_POINTS)[number];
 
+/** Instants of a request behind its steps: in the search, while it is certified and closed, and before a recipient's answer is written down. */
+export const REQUEST_FAULT_POINTS = [
+  'scan after range',
+  'finish before certificate',
+  'finish after certificate',
+  'finish after removal',
+  'finish before close',
+  'notice after answer',
+] as const;
+
+export type RequestFaultPoint = (typeof REQUEST_FAULT_POINTS)[number];
+
 /** Called at each point; does nothing in production. */
-export type Faults = (point: FaultPoint) => void | Promise<void>;
+export type Faults = (point: FaultPoint | RequestFaultPoint) => void | Promise<void>;
 
 export const noFaults: Faults = () => undefined;
 

@@ -1,6 +1,6 @@
-import { FAULT_POINTS, LOOP_FAULT_POINTS, type Faults, type LoopFaults } from '../database/faults.ts';
+import { FAULT_POINTS, LOOP_FAULT_POINTS, REQUEST_FAULT_POINTS, type Faults, type LoopFaults } from '../database/faults.ts';
 
-const POINTS: readonly string[] = [...FAULT_POINTS, ...LOOP_FAULT_POINTS];
+const POINTS: readonly string[] = [...FAULT_POINTS, ...REQUEST_FAULT_POINTS, ...LOOP_FAULT_POINTS];
 
 const FREEZE = 'freeze ';
 

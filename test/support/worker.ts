@@ -36,6 +36,8 @@ export interface Workplace {
 export interface TestWorkerOptions {
   readonly faults?: Faults;
   readonly address?: string;
+  /** Of a worker that is followed by this one; left out: one that nobody else has. */
+  readonly taskQueue?: string;
   /** Instead of the worker's own. */
   readonly activities?: WorkerOptions['activities'];
 }
@@ -44,10 +46,9 @@ export interface TestWorkerOptions {
 export async function withWorker<T>(
   { manifest, env }: Workplace,
   act: (client: Client, taskQueue: string) => Promise<T>,
-  { faults, address = temporalAddress(), activities }: TestWorkerOptions = {},
+  { faults, address = temporalAddress(), taskQueue = `test-${randomBytes(4).toString('hex')}`, activities }: TestWorkerOptions = {},
 ): Promise<T> {
   const connection = await NativeConnection.connect({ address });
-  const taskQueue = `test-${randomBytes(4).toString('hex')}`;
   const { worker, close } = await createProbityWorker({
     manifest,
     env,
