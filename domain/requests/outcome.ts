@@ -13,8 +13,7 @@ export function erasureOutcomes(plan: ErasurePlan, records: readonly EvidenceRec
   return planStores(plan).flatMap((store) => {
     const steps = records.filter(({ body }) => body.store === store && body.kind !== CLOSING);
     const gone = added(steps, /^(erased|masked|detached):/);
-    // What stays is told by the first step of each chunk that nobody's hold was over: a later one finds masked rows as rows that stay.
-    const stays = added(firstOfEach(steps), /^(kept|held|pinned)(:|$)/);
+    const stays = staying(steps);
     const closed = closingOf(store, records) !== null;
     return [...plannedIn(plan, store)].map(([table, planned]): TableOutcome => {
       const of = (outcome: string): number => gone[`${outcome}:${table}`] ?? 0;
@@ -48,11 +47,27 @@ export function askText({ kind, grounds, purpose }: PlannedAsk): string {
   return purpose === null ? kind : `${kind} of ${purpose === '*' ? 'all purposes' : purpose}`;
 }
 
-/** A hold hides why rows will stay when it is released, such as a floor. */
-function firstOfEach(steps: readonly EvidenceRecord[]): EvidenceRecord[] {
-  const byRange = Map.groupBy(steps, ({ body }) => body.range);
-  return [...byRange.values()].map((its) => its.find(({ body }) => !isHeld(body)) ?? its[0]!);
+/**
+ * Rows that stay, by why. Each chunk tells it by its first step that nothing was held in: a hold hides why rows will stay when it is released, such as
+ * a floor. That step finds what earlier ones have masked as rows for which a purpose goes on: these are told as masked, and only once.
+ */
+function staying(steps: readonly EvidenceRecord[]): Record<string, number> {
+  const sums: Record<string, number> = {};
+  for (const its of Map.groupBy(steps, ({ body }) => body.range).values()) {
+    const free = its.findIndex(({ body }) => !isHeld(body));
+    // Still held: then no step tells more than the last one.
+    const telling = free < 0 ? its.length - 1 : free;
+    const masked = added(its.slice(0, telling), /^masked:/);
+    for (const [name, rows] of Object.entries(added(its.slice(telling, telling + 1), /^(kept|held|pinned)(:|$)/))) {
+      const before = name.startsWith(KEPT_FOR_PURPOSE) ? (masked[`masked:${name.slice(KEPT_FOR_PURPOSE.length)}`] ?? 0) : 0;
+      if (rows > before) sums[name] = (sums[name] ?? 0) + rows - before;
+    }
+  }
+  return sums;
 }
+
+/** As steps count rows that stay since a purpose goes on, before the name of the table. */
+const KEPT_FOR_PURPOSE = 'kept:purpose:';
 
 function added(steps: readonly EvidenceRecord[], named: RegExp): Record<string, number> {
   const sums: Record<string, number> = {};

@@ -3,7 +3,7 @@ import { endOfKeep } from '../../../domain/time.ts';
 import { activeHolds } from '../../holds.ts';
 import { ident, tableRef } from '../../identifiers.ts';
 import { looking } from './count.ts';
-import { lookAt, ownedAlone, type Look } from './judge.ts';
+import { floorMatters, lookAt, ownedAlone, type Look } from './judge.ts';
 import type { People } from './keys.ts';
 import { settle } from './look.ts';
 import { columnOf, joinedAlong, ROW } from './reach.ts';
@@ -45,10 +45,9 @@ export async function floorsOf(target: ErasureTarget, people: People): Promise<F
   });
 }
 
-/** A floor over rows that nothing would become of does not keep anything. */
 function waits({ tables }: ErasureTarget, index: number): boolean {
   const plan = tables[index]?.plan ?? null;
-  return plan !== null && plan.floor !== null && (plan.rows !== 'keep' || plan.masks.length + plan.json.length > 0);
+  return plan !== null && plan.floor !== null && floorMatters(plan);
 }
 
 async function floorRows({ trx, target }: Look, index: number): Promise<FloorRows | null> {

@@ -148,7 +148,9 @@ function judgement(
 ): { outcome: RawBuilder<unknown>; why: RawBuilder<unknown> } {
   const held = heldBy(look, plan.table, ROW);
   const floor =
-    plan.floor === null ? [] : [{ condition: underFloor(look, plan.table, plan.floor, ROW), label: `floor:${plan.floor.rule}` }];
+    plan.floor === null || !floorMatters(plan)
+      ? []
+      : [{ condition: underFloor(look, plan.table, plan.floor, ROW), label: `floor:${plan.floor.rule}` }];
   const labels = [
     ...held.map(({ condition, label }) => sql`when ${condition} then ${label}`),
     ...floor.map((it) => sql`when ${it.condition} then ${it.label}`),
@@ -169,6 +171,11 @@ function judgement(
 export function heldBy({ target, holds }: Look, table: string, alias: string): Reason[] {
   const paths = holds.subjects.length === 0 ? [] : subjectPaths(table, target.edges, target.manifest, target.store.name);
   return holdReasons(table, alias, holds, paths, target.catalog);
+}
+
+/** Rows of which nothing would become anyway, such as those that a withdrawal is not about, are not kept by a floor and wait for no day. */
+export function floorMatters({ rows, masks, json }: TableErasure): boolean {
+  return rows !== 'keep' || masks.length + json.length > 0;
 }
 
 /** Younger than the floor, or of an age that cannot be told. */

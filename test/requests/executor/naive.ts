@@ -122,7 +122,9 @@ export class Naive {
 
   #own(table: Table, row: Row, otherwise: Outcome): Outcome {
     if (this.#isHeld(table, row)) return 'held';
-    return this.#isYoung(table, row) ? 'floor' : otherwise;
+    // Of a row of which nothing would become no floor keeps anything.
+    const matters = table.rows !== 'keep' || table.json !== null;
+    return matters && this.#isYoung(table, row) ? 'floor' : otherwise;
   }
 
   #wanted(table: Table, row: Row, named: boolean): Outcome {
