@@ -1,13 +1,13 @@
 import type { ShownBatch } from '../client/requests/batch.ts';
 import { showShortDay } from '../client/times.ts';
 import { count } from './numbers.ts';
-import { doneText, waitText } from './request-text.ts';
+import { doneText, toldText, waitText } from './request-text.ts';
 
 /** More of those who have left it say nothing that `--json` does not. */
 const MOST_LEFT = 5;
 
 /** The head, what was done to all of them, and what is next. */
-export function batchText(batch: ShownBatch, zone: string): string {
+export function batchText(batch: ShownBatch, zone: string, now: Date): string {
   const { id, state, origin, members, counts, dueAt, left, closedAt } = batch;
   const kinds = counts.map((it) => `${count(it.requests)} ${it.kind}`).join(', ');
   const over =
@@ -24,6 +24,7 @@ export function batchText(batch: ShownBatch, zone: string): string {
     `${id}  ${count(members)} ${members === 1 ? 'request' : 'requests'}${kinds === '' ? '' : ` (${kinds})`}${origin === 'envelope' ? ' · inside the envelope' : ''} · ${over}`,
     ...gone,
     ...batch.events.map((event, index) => doneText(event, index, zone)),
+    ...toldText(batch.notices, now),
     ...nextText(batch),
   ].join('\n');
 }

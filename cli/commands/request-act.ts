@@ -12,7 +12,8 @@ import {
   verifyRequest,
   type RequestRow,
 } from '../../client/requests/change.ts';
-import { draftReply, readRequest, type ShownRequest } from '../../client/requests/read.ts';
+import { readRequest, type ShownRequest } from '../../client/requests/read.ts';
+import { draftReply } from '../../client/requests/reply.ts';
 import { showDay } from '../../client/times.ts';
 import { CANCEL_REASONS, EXTENSION_REASONS, REFUSAL_ARTICLES, VERIFICATION_METHODS } from '../../client/requests/words.ts';
 import type { Context, Globals } from '../context.ts';
@@ -119,7 +120,7 @@ function refuseCommand(context: Context): Command {
         await refuseRequest(project, id, { actor, note, article });
         const now = await readRequest(project, id);
         if (now === null) throw noSuchRequest(id);
-        const draft = draftReply(project, now);
+        const draft = await draftReply(project, now);
         if (json) return io.out(JSON.stringify({ ...(requestJson(now) as object), reply: draft }, null, 2));
         io.err(`${context.colours.green('✓')} ${id} is refused. The reply, as a draft:`);
         io.out(draft);
@@ -174,7 +175,7 @@ function replyCommand(context: Context): Command {
       await context.withProject(command, async (project, { json }) => {
         const found = await readRequest(project, id);
         if (found === null) throw noSuchRequest(id);
-        const draft = draftReply(project, found);
+        const draft = await draftReply(project, found);
         io.out(json ? JSON.stringify({ id, state: found.state, reply: draft }, null, 2) : draft);
       });
     });

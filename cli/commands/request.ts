@@ -114,7 +114,7 @@ function statusCommand(context: Context): Command {
           if (isBatch(id)) {
             const batch = await readBatchStatus(project, id);
             if (batch === null) throw noSuchRequest(id);
-            const text = json ? JSON.stringify(batchJson(batch), null, 2) : batchText(batch, project.manifest.timezone);
+            const text = json ? JSON.stringify(batchJson(batch), null, 2) : batchText(batch, project.manifest.timezone, new Date());
             if (text !== shown) io.out(text);
             shown = text;
             const rests = batchRestsWith(batch);

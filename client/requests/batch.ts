@@ -1,5 +1,7 @@
 import { readBatch, readMembers, type Batch, type MemberCount } from '../../database/requests/batches.ts';
+import { readNotices } from '../../database/requests/notices.ts';
 import { readEvents, type RequestEvent } from '../../database/requests/read.ts';
+import type { Notice } from '../../domain/requests/notices.ts';
 import { requireHome } from '../migrate.ts';
 import type { Project } from '../project.ts';
 
@@ -12,6 +14,8 @@ export interface ShownBatch extends Batch {
   /** Of the request in it that is due first; null: all have left it. */
   readonly dueAt: Date | null;
   readonly events: readonly RequestEvent[];
+  /** Recipients that were to be told of it, as one. */
+  readonly notices: readonly Notice[];
 }
 
 /** Several requests that are planned and carried out as one, with what was done to them as one. Null: there is none of this number. */
@@ -20,7 +24,7 @@ export async function readBatchStatus(project: Project, id: string): Promise<Sho
   const { home } = project;
   const batch = await readBatch(home, id);
   if (batch === null) return null;
-  return { ...batch, ...(await readMembers(home, id)), events: await readEvents(home, id) };
+  return { ...batch, ...(await readMembers(home, id)), events: await readEvents(home, id), notices: await readNotices(home, id) };
 }
 
 /** As `restsWith` of a request. */

@@ -1,3 +1,4 @@
+import { planIdOf } from '../../database/requests/batches.ts';
 import { peopleOf, recordNoticeLook } from '../../database/requests/notice-people.ts';
 import {
   openTasks,
@@ -21,10 +22,10 @@ export { verifyNotice } from '../../domain/requests/notice-signature.ts';
 export { GIVE_UP_REASONS, isSettled, noticeText, silentDays } from '../../domain/requests/notices.ts';
 export type { Notice, NoticeBody, NoticePerson } from '../../domain/requests/notices.ts';
 
-/** Who was to be told of a request, and how far that is, by recipient. */
+/** Who was to be told of a request, of one in a batch with the others, and how far that is, by recipient. */
 export async function noticesOf(project: Project, request: string): Promise<Notice[]> {
   await requireHome(project);
-  return readNotices(project.home, request);
+  return readNotices(project.home, await planIdOf(project.home, request));
 }
 
 /** Of all requests: what nobody has settled, the oldest first. */
@@ -108,6 +109,9 @@ export async function giveUpRecipient(
 }
 
 async function openOf(project: Project, request: string, recipient: string): Promise<Notice[]> {
+  await requireHome(project);
+  const batch = await planIdOf(project.home, request);
+  if (batch !== request) throw new Refused(`${request} goes with ${batch}, of which recipients are told as a whole: name ${batch}`);
   const all = await noticesOf(project, request);
   const open = all.filter((it) => it.recipient === recipient && !isSettled(it));
   if (open.length > 0) return open;

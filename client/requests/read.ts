@@ -2,15 +2,11 @@ import { clockOf as storeClock } from '../../database/clock.ts';
 import { readNotices } from '../../database/requests/notices.ts';
 import { readObligations, type Obligation } from '../../database/requests/obligations.ts';
 import { readEvents, readRequests, type Request, type RequestEvent } from '../../database/requests/read.ts';
-import { REFUSAL_ARTICLES } from '../../domain/requests/articles.ts';
 import type { Clock } from '../../domain/requests/clock.ts';
 import type { Notice } from '../../domain/requests/notices.ts';
-import { replyText } from '../../domain/requests/reply.ts';
 import { isOver } from '../../domain/requests/state.ts';
-import { EVERY_PURPOSE } from '../../manifest/decisions.ts';
 import { requireHome } from '../migrate.ts';
 import type { Project } from '../project.ts';
-import { showLongDay } from '../times.ts';
 import { clockOf, settleClocks } from './clock.ts';
 
 export type { Request, RequestEvent } from '../../database/requests/read.ts';
@@ -23,7 +19,7 @@ export interface ShownRequest extends Request {
 
 const DAY_MS = 86_400_000;
 /** One for each store: more say nothing to a reader. */
-const MOST_OBLIGATIONS = 100;
+export const MOST_OBLIGATIONS = 100;
 
 /** Requests by time left, the open ones first. */
 export async function listRequests(project: Project, limit: number, now?: Date): Promise<ShownRequest[]> {
@@ -56,7 +52,8 @@ export async function readRequest(
   await settleClocks(project, asOf);
   const [found] = await readRequests(project.home, { id, limit: 1 });
   if (found === undefined) return null;
-  const [events, notices] = [await readEvents(project.home, id), await readNotices(project.home, id)];
+  // Who goes with others is told of with them.
+  const [events, notices] = [await readEvents(project.home, id), await readNotices(project.home, found.batch ?? id)];
   return { ...shown(project, found, asOf), events, notices, obligations: await readObligations(project.home, { request: id, open: false, limit: MOST_OBLIGATIONS }) }; // prettier-ignore
 }
 
@@ -64,24 +61,6 @@ function shown({ manifest }: Project, request: Request, now: Date): ShownRequest
   const asOf = request.closedAt ?? now;
   const clock = clockOf(manifest, request, asOf);
   return { ...request, clock, daysLeft: Math.floor((clock.target.getTime() - asOf.getTime()) / DAY_MS) };
-}
-
-/** The words to the subject for where a request stands: a draft without personal data. */
-export function draftReply({ manifest }: Pick<Project, 'manifest'>, request: ShownRequest): string {
-  const { purpose, clock } = request;
-  return replyText({
-    id: request.id,
-    kind: request.kind,
-    purpose: purpose === null || purpose === EVERY_PURPOSE ? null : (manifest.purposes[purpose]?.description ?? purpose),
-    state: request.state,
-    law: clock.law,
-    received: showLongDay(request.receivedAt, manifest.timezone),
-    due: showLongDay(clock.target, manifest.timezone),
-    extended: clock.extended,
-    refusal: REFUSAL_ARTICLES.find(({ code }) => code === request.refusedBy) ?? null,
-    organisation: manifest.organisation,
-    controller: manifest.controller,
-  });
 }
 
 /** Whether nothing more will happen until a person does something, or ever. */

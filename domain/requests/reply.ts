@@ -2,6 +2,7 @@ import type { Controller } from '../../manifest/model.ts';
 import type { Law } from './clock.ts';
 import type { RefusalArticle } from './articles.ts';
 import type { RequestKind } from './model.ts';
+import { stayingText, type Staying } from './staying.ts';
 import type { RequestState } from './state.ts';
 
 /** What a reply may say. Nothing of it identifies anybody: who it goes to, a person adds. */
@@ -19,6 +20,10 @@ export interface ReplyFacts {
   readonly refusal: RefusalArticle | null;
   readonly organisation: string;
   readonly controller: Controller | null;
+  /** What an erasure that is done has left; nothing: all has gone. */
+  readonly stays?: readonly Staying[];
+  /** The batch whose plan says what else may stay, where only a person can tell of whom. */
+  readonly lookUp?: string | null;
 }
 
 const KINDS: Readonly<Record<RequestKind, string>> = {
@@ -68,7 +73,7 @@ function body(facts: ReplyFacts): string[] {
     case 'cancelled':
       return ['As you asked, we have ended it without doing anything further. You may make the request again at any time.'];
     case 'closed':
-      return [CLOSED[kind]];
+      return [CLOSED[kind], ...staying(facts)];
     case 'copied':
       return copied(facts);
     case 'open':
@@ -97,6 +102,21 @@ const CLOSED: Readonly<Record<RequestKind, string>> = {
   portability: 'It has been answered; the data was handed over as agreed with you.',
   rectification: 'We have put the data right, and have told those to whom we had disclosed it, unless that was impossible (Art. 19 GDPR).',
 };
+
+/** Art. 12(4) GDPR: what is not done is told with its reasons and the remedies. */
+function staying({ stays = [], lookUp = null, law }: ReplyFacts): string[] {
+  if (stays.length === 0 && lookUp === null) return [];
+  return [
+    '',
+    'This stays, and why:',
+    ...stays.map((it) => stayingText(it, law)),
+    ...(lookUp === null
+      ? []
+      : [`[Before you send it: what goes on for this person stands in the plan of ${lookUp}. Add it here, or take this line out.]`]),
+    '',
+    ...(law === 'california' ? CALIFORNIA_REMEDIES : ['If you disagree you may', ...REMEDIES]),
+  ];
+}
 
 function inForce(kind: RequestKind, purpose: string | null): string[] {
   const what = purpose === null ? '' : ` (${purpose})`;

@@ -8,7 +8,8 @@ import { Refused } from '../../client/refused.ts';
 import type { RequestAsk } from '../../client/requests/ask.ts';
 import { askRequester, cancelRequest, extendRequest, refuseRequest, repliedTo, verifyRequest } from '../../client/requests/change.ts';
 import { openRequests, type OpenedRequest } from '../../client/requests/open.ts';
-import { draftReply, listRequests, readRequest, type ShownRequest } from '../../client/requests/read.ts';
+import { draftReply } from '../../client/requests/reply.ts';
+import { listRequests, readRequest, type ShownRequest } from '../../client/requests/read.ts';
 import { openIdentities } from '../../client/vault.ts';
 import { SERVICE } from '../../domain/requests/actor.ts';
 import { openProject } from '../../client/project.ts';
@@ -252,7 +253,7 @@ describe('verbs', () => {
     await refuseRequest(shop.project, requestId, { ...BY, article: 'Art. 17(3)(b)', note: 'invoice 12' });
     const found = await read(requestId);
     expect(found).toMatchObject({ state: 'refused', refusedBy: '17(3)(b)' });
-    expect(draftReply(shop.project, found)).toContain('Art. 17(3)(b) GDPR');
+    expect(await draftReply(shop.project, found)).toContain('Art. 17(3)(b) GDPR');
     expect(await refusal(() => cancelRequest(shop.project, requestId, { ...BY, reason: 'duplicate' }))).toBe(`${requestId}: It cannot be cancelled: it was refused`);
     // Asked again it is another request.
     expect((await open({ ...customer(), key: [next - 2], kind: 'erasure', grounds: ['unlawful'] } as unknown as RequestAsk)).requestId).not.toBe(requestId);

@@ -1,0 +1,45 @@
+import { readObligations } from '../../database/requests/obligations.ts';
+import { currentPlan, manifestOfPlan } from '../../database/requests/plans.ts';
+import { REFUSAL_ARTICLES } from '../../domain/requests/articles.ts';
+import { replyText } from '../../domain/requests/reply.ts';
+import { stayingFor, tableWords, type Staying } from '../../domain/requests/staying.ts';
+import { EVERY_PURPOSE } from '../../manifest/decisions.ts';
+import type { Project } from '../project.ts';
+import { showLongDay } from '../times.ts';
+import { MOST_OBLIGATIONS, type ShownRequest } from './read.ts';
+
+/** The words to the subject for where a request stands: a draft without personal data. */
+export async function draftReply(project: Project, request: ShownRequest): Promise<string> {
+  const { manifest } = project;
+  const { purpose, clock } = request;
+  return replyText({
+    id: request.id,
+    kind: request.kind,
+    purpose: purpose === null || purpose === EVERY_PURPOSE ? null : (manifest.purposes[purpose]?.description ?? purpose),
+    state: request.state,
+    law: clock.law,
+    received: showLongDay(request.receivedAt, manifest.timezone),
+    due: showLongDay(clock.target, manifest.timezone),
+    extended: clock.extended,
+    refusal: REFUSAL_ARTICLES.find(({ code }) => code === request.refusedBy) ?? null,
+    organisation: manifest.organisation,
+    controller: manifest.controller,
+    ...(request.kind === 'erasure' && request.state === 'closed' && (await staying(project, request))),
+  });
+}
+
+/** What an erasure has left, and why. A batch's plan does not say what goes on for which of its people: then a person adds it. */
+async function staying({ home, manifest }: Project, { id, batch }: ShownRequest): Promise<{ stays: Staying[]; lookUp: string | null }> {
+  const obliged = await readObligations(home, { request: id, open: true, limit: MOST_OBLIGATIONS });
+  const floors = obliged.flatMap(({ tables }) =>
+    tables.map(({ table, rule, until }): Staying => {
+      const day = until === null ? null : showLongDay(new Date(until), manifest.timezone);
+      return { what: tableWords(table), why: 'law', rule, until: day };
+    }),
+  );
+  const bound = await currentPlan(home.db, batch ?? id);
+  if (bound === null) return { stays: floors, lookUp: null };
+  const rest = stayingFor(bound.plan, (await manifestOfPlan(home.db, bound.hash)) ?? manifest);
+  if (batch === null || rest.length === 0) return { stays: [...floors, ...rest], lookUp: null };
+  return { stays: floors, lookUp: batch };
+}

@@ -1,0 +1,74 @@
+import { ARTICLES, spaced } from '../processing/words.ts';
+import type { Manifest } from '../../manifest/model.ts';
+import type { Law } from './clock.ts';
+import type { ErasurePlan } from './plan.ts';
+
+/** Something that is not erased, as the letter to the person tells it. No counts: of a batch they would be of everybody in it. */
+export type Staying = {
+  /** `invoice`: the table's name, in words. */
+  readonly what: string;
+} & (
+  | {
+      readonly why: 'law';
+      readonly rule: string;
+      /** As a letter writes it; null: nobody can tell. */
+      readonly until: string | null;
+    }
+  | {
+      readonly why: 'purpose';
+      readonly purpose: string;
+      /** `contract` */
+      readonly basis: string;
+      /** That lets it stay, and by which the purpose is lawful. */
+      readonly articles: readonly string[];
+      readonly end: string;
+    }
+  | { readonly why: 'needed' }
+);
+
+/** What goes on for the people of a plan, and rows that stay masked since others need them, each once. What floors keep is another matter. */
+export function stayingFor(plan: ErasurePlan, { purposes }: Pick<Manifest, 'purposes'>): Staying[] {
+  const found = plan.stores.flatMap(({ erasure, tables }) =>
+    tables.flatMap((counted): Staying[] => {
+      const planned = erasure.tables.find(({ table }) => table === counted.table);
+      if (planned === undefined) return [];
+      const what = tableWords(counted.table);
+      const stays = planned.rows !== 'delete' && counted.kept + counted.masked > 0;
+      const kept = stays ? planned.keptBy : [];
+      return [
+        ...kept.map(({ purpose, basis, article }): Staying => {
+          const declared = purposes[purpose];
+          return {
+            what,
+            why: 'purpose',
+            purpose: declared?.description ?? spaced(purpose),
+            basis: spaced(basis),
+            articles: [...new Set([`${article} GDPR`, ARTICLES[basis]])],
+            end: declared?.while == null ? 'until that has ended' : `for as long as ${declared.while}`,
+          };
+        }),
+        ...(counted.pinned > 0 ? [{ what, why: 'needed' as const }] : []),
+      ];
+    }),
+  );
+  return [...new Map(found.map((it) => [JSON.stringify(it), it])).values()];
+}
+
+/** `public.order_line` → `order line` */
+export function tableWords(table: string): string {
+  return spaced(table.slice(table.indexOf('.') + 1));
+}
+
+/** `- invoice: the law obliges us to keep it …`, with the articles of the law that the person is under. */
+export function stayingText(it: Staying, law: Law): string {
+  const gdpr = law !== 'california';
+  if (it.why === 'needed')
+    return `- ${it.what}: a reference without anything that says who you are, for as long as what we keep refers to it.`;
+  if (it.why === 'purpose')
+    return `- ${it.what}: we need it for this: ${it.purpose} (${[it.basis, ...(gdpr ? it.articles : [CALIFORNIA])].join(', ')}), ${it.end}.`;
+  const end = it.until === null ? 'Nobody can tell yet until when' : `Until ${it.until} at the latest`;
+  return `- ${it.what}: the law obliges us to keep it (${it.rule}; ${gdpr ? 'Art. 17(3)(b) GDPR' : CALIFORNIA}). ${end}; then we erase it without being asked.`;
+}
+
+/** What need not be deleted under the law of California. */
+const CALIFORNIA = 'Cal. Civ. Code § 1798.105(d)';
