@@ -38,13 +38,14 @@ export function stayingFor(plan: ErasurePlan, { purposes }: Pick<Manifest, 'purp
       return [
         ...kept.map(({ purpose, basis, article }): Staying => {
           const declared = purposes[purpose];
+          const condition = declared?.while ?? null;
           return {
             what,
             why: 'purpose',
             purpose: declared?.description ?? spaced(purpose),
             basis: spaced(basis),
             articles: [...new Set([`${article} GDPR`, ARTICLES[basis]])],
-            end: declared?.while == null ? 'until that has ended' : `for as long as ${declared.while}`,
+            end: condition === null ? 'until that has ended' : `for as long as ${condition}`,
           };
         }),
         ...(counted.pinned > 0 ? [{ what, why: 'needed' as const }] : []),
