@@ -215,7 +215,7 @@ async function insert(trx: Transaction<unknown>, fresh: readonly Place[]): Promi
       select distinct it.subject, it.key from jsonb_to_recordset(${asks}::jsonb) it (subject text, key text)) a
     where not exists (select from probity.consent_link l where l.subject = a.subject and l.key = a.key)
     order by a.subject collate "C", a.key collate "C" on conflict do nothing`.execute(trx);
-  const { rows } = await sql<{ n: number; id: string; state: RequestState; dueAt: Date; opened: boolean }>`
+  const { rows } = await sql<OpenedRow>`
     with ask as materialized (
       select a.n, coalesce(x.person, l.ref) as ref, a.kind, a.purpose, a.grounds, a.regimes, a.received_at, a.due_at, a.state, a.verified_by
       from jsonb_to_recordset(${asks}::jsonb) a (n integer, subject text, key text, kind text, purpose text, grounds text[], regimes text[],
@@ -224,14 +224,13 @@ async function insert(trx: Transaction<unknown>, fresh: readonly Place[]): Promi
       left join probity.consent_alias x on x.ref = l.ref
     ), one as (
       select distinct on (a.ref, a.purpose, a.kind) a.n, a.ref, a.kind, a.purpose, a.regimes, a.received_at, a.due_at, a.state, a.verified_by,
-        count(*) over same - 1 as more,
-        (select array_agg(distinct g order by g) from ask b cross join unnest(b.grounds) g
-          where b.ref = a.ref and b.purpose is not distinct from a.purpose and b.kind = a.kind) as grounds
+        count(*) over same - 1 as more, jsonb_agg(a.grounds) over same as grounds
       from ask a window same as (partition by a.ref, a.purpose, a.kind)
       order by a.ref, a.purpose, a.kind, a.n
     ), asked as (
       insert into probity.request as r (request_id, kind, ref, purpose, received_at, due_at, state, repeats, grounds, regimes, verified_at, verified_by)
-      select 'R-' || nextval('probity.request_number'), o.kind, o.ref, o.purpose, o.received_at, o.due_at, o.state, o.more, o.grounds, o.regimes,
+      select 'R-' || nextval('probity.request_number'), o.kind, o.ref, o.purpose, o.received_at, o.due_at, o.state, o.more,
+        (select array_agg(distinct g order by g) from jsonb_array_elements(o.grounds) l cross join jsonb_array_elements_text(nullif(l, 'null')) g), o.regimes,
         case when o.verified_by is not null then clock_timestamp() end, o.verified_by
       from one o order by o.ref, o.purpose, o.kind
       on conflict (ref, purpose, kind) where closed_at is null do update set repeats = r.repeats + excluded.repeats + 1,
@@ -240,12 +239,35 @@ async function insert(trx: Transaction<unknown>, fresh: readonly Place[]): Promi
           then array(select distinct g from unnest(r.grounds || excluded.grounds) g order by g) else r.grounds end
       returning r.request_id, r.ref, r.purpose, r.kind, r.state, r.due_at, r.repeats, xmax = 0 as opened
     )
-    select a.n, q.request_id as id, q.state, q.due_at as "dueAt", q.opened and a.n = o.n as opened
-    from ask a join asked q on q.ref = a.ref and q.purpose is not distinct from a.purpose and q.kind = a.kind
-    join one o on o.ref = a.ref and o.purpose is not distinct from a.purpose and o.kind = a.kind
-    order by a.n`.execute(trx);
-  if (rows.length !== fresh.length) throw new Error('the home store opened another number of requests');
-  return new Map(rows.map(({ n, opened, ...row }) => [n, { ...row, outcome: opened ? 'opened' : 'joined' }]));
+    select a.n, a.ref, a.purpose, a.kind, null as id, null as state, null::timestamptz as "dueAt", false as opened from ask a
+    union all select null, q.ref, q.purpose, q.kind, q.request_id, q.state, q.due_at, q.opened from asked q
+    order by n nulls last`.execute(trx);
+  // Joined here: the planner knows nothing of how many there are, and would compare each with each.
+  const same = ({ ref, purpose, kind }: Pick<OpenedRow, 'ref' | 'purpose' | 'kind'>): string => JSON.stringify([ref, purpose, kind]);
+  const asked = new Map(rows.flatMap((row) => (row.n === null ? [[same(row), row] as const] : [])));
+  const made = new Map<number, Omit<Opened, 'also'>>();
+  const seen = new Set<string>();
+  for (const row of rows) {
+    const found = asked.get(same(row));
+    if (row.n === null || found === undefined) continue;
+    const { id, state, dueAt, opened } = found;
+    made.set(row.n, { id, state: state!, dueAt, outcome: opened && !seen.has(same(row)) ? 'opened' : 'joined' });
+    seen.add(same(row));
+  }
+  if (made.size !== fresh.length) throw new Error('the home store opened another number of requests');
+  return made;
+}
+
+/** Without `id`: what was asked, by its place; without `n`: the request that it became. */
+interface OpenedRow {
+  readonly n: number | null;
+  readonly ref: string;
+  readonly purpose: string | null;
+  readonly kind: string;
+  readonly id: string | null;
+  readonly state: RequestState | null;
+  readonly dueAt: Date | null;
+  readonly opened: boolean;
 }
 
 async function keepReferences(trx: Transaction<unknown>, linked: readonly { readonly ask: Asked; readonly id: string }[]): Promise<void> {
