@@ -4,10 +4,18 @@ import { ApplicationFailure } from '@temporalio/common';
 import { readCatalog } from '../database/catalog.ts';
 import { issueCertificate, readCertificate } from '../database/certificates.ts';
 import { runRecords } from '../database/ledger.ts';
-import { carryOut, closedHeld, releaseTables, takeTables, type ClassTarget } from '../database/requests/carry.ts';
+import {
+  cameMeanwhile,
+  carryOut,
+  closedHeld,
+  releaseTables,
+  takeTables,
+  type Carried,
+  type ClassTarget,
+} from '../database/requests/carry.ts';
 import { readApproval } from '../database/requests/decisions.ts';
 import { earlierCertificates, earlierText } from '../database/requests/earlier.ts';
-import { removeKeys } from '../database/requests/erasure/keys.ts';
+import { removeKeys, type HeldElsewhere } from '../database/requests/erasure/keys.ts';
 import { openErasure } from '../database/requests/erasure/target.ts';
 import { expectedRows } from '../database/requests/expected-rows.ts';
 import { oblige } from '../database/requests/obligations.ts';
@@ -18,6 +26,7 @@ import { readScanScope, scan } from '../database/requests/scan.ts';
 import { readScan, removeScan, scanResult } from '../database/requests/scan-result.ts';
 import { addEvent } from '../database/requests/verbs.ts';
 import { readRun, setRunState } from '../database/runs.ts';
+import type { Store } from '../database/store.ts';
 import type { Certificate } from '../domain/evidence/certificate.ts';
 import { chainHeads } from '../domain/evidence/chain.ts';
 import { SERVICE } from '../domain/requests/actor.ts';
@@ -35,6 +44,15 @@ export interface StoreRequest {
   readonly requestId: string;
   /** Of the plan's stores. */
   readonly index: number;
+}
+
+/** What an erasure has to do in one store. */
+interface StoreWork {
+  readonly requestId: string;
+  readonly runId: string;
+  readonly store: Store;
+  readonly targets: readonly ClassTarget[];
+  readonly heldElsewhere: () => Promise<readonly HeldElsewhere[]>;
 }
 
 export interface Finished {
@@ -58,31 +76,10 @@ export function erasureActivities(dependencies: ActivityDependencies) {
   const openErasureOf = (requestId: string): Promise<OpenedErasure> => guarded(() => openErasureRun(dependencies, requestId));
 
   /** Erases in one store, to its closing statement. Fails retryably, with type `leased`, while another run has one of the tables. */
-  const eraseStore = (request: StoreRequest): Promise<{ readonly seq: number; readonly remaining: number }> =>
-    guarded(async () => {
-      const context = await erasureContext(dependencies, request.requestId);
-      const { plan, manifest } = context;
-      const { store, classes } = context.at(request.index);
-      const targets: ClassTarget[] = [];
-      for (const { class: of, erasure } of classes) targets.push({ class: of, target: await openErasure(store, manifest, erasure) });
-      const run = await readRun(home.db, plan.run);
-      const incarnation = run?.incarnations[store.name];
-      if (incarnation === undefined) throw refusal('restored', `The home store has lost the run of ${request.requestId}`);
-      const leases = await takeTables(store, targets, plan.run);
-      if (leases === null)
-        throw ApplicationFailure.create({ type: 'leased', message: 'Another run works on one of the tables; waiting for it to end' });
-      const others = [home, ...planStores(plan).map((_, index) => context.at(index).store)].filter((it) => it !== store);
-      const heldElsewhere = () => heldAnywhere(others, plan.run);
-      const beat = (done: number, of: number): void => Context.current().heartbeat({ done, of });
-      try {
-        return await carryOut(store, targets, { runId: plan.run, incarnation, leases, heldElsewhere }, { beat, faults });
-      } finally {
-        // The next attempt, or another run, need not wait until they expire.
-        await releaseTables(store, leases);
-      }
-    });
+  const eraseStore = (request: StoreRequest): Promise<Carried> =>
+    guarded(async () => eraseIn(await workOf(await erasureContext(dependencies, request.requestId), request), false));
 
-  /** Searches one store for what is left of the people, all of them at once. */
+  /** Searches one store for what is left of the people, all of them at once; what came in its planned tables meanwhile is erased as well. */
   const scanStore = (request: StoreRequest): Promise<{ readonly hits: number }> =>
     guarded(async () => {
       const context = await erasureContext(dependencies, request.requestId);
@@ -92,9 +89,17 @@ export function erasureActivities(dependencies: ActivityDependencies) {
       const catalog = await readCatalog(store);
       const scope = await readScanScope(store, catalog, manifest);
       const expected = classes.flatMap((it) => expectedRows(it, plan, catalog, manifest));
+      let read = 0;
       for await (const { rangesDone } of scan(store, scope, plan.run, { names: plan.people === 1, expected })) {
         Context.current().heartbeat(rangesDone);
+        read += 1;
         await faults('scan after range');
+      }
+      // Started again once all was read, since recipients have answered say, it leaves alone what came in these weeks.
+      if (read > 0 || Context.current().info.attempt > 1) {
+        const work = await workOf(context, request);
+        const came = await cameMeanwhile(store, work.targets, work, () => Context.current().heartbeat());
+        if (came > 0) await eraseIn(work, true);
       }
       return { hits: (await scanResult(store, scope, plan.run)).hits.reduce((sum, { rows }) => sum + rows, 0) };
     });
@@ -159,6 +164,30 @@ export function erasureActivities(dependencies: ActivityDependencies) {
     });
 
   return { openErasure: openErasureOf, eraseStore, scanStore, finishErasure };
+
+  async function workOf(context: ErasureContext, { requestId, index }: StoreRequest): Promise<StoreWork> {
+    const { plan, manifest } = context;
+    const { store, classes } = context.at(index);
+    const targets: ClassTarget[] = [];
+    for (const { class: of, erasure } of classes) targets.push({ class: of, target: await openErasure(store, manifest, erasure) });
+    const others = [home, ...planStores(plan).map((_, at) => context.at(at).store)].filter((it) => it !== store);
+    return { requestId, runId: plan.run, store, targets, heldElsewhere: () => heldAnywhere(others, plan.run) };
+  }
+
+  async function eraseIn({ requestId, runId, store, targets, heldElsewhere }: StoreWork, again: boolean): Promise<Carried> {
+    const incarnation = (await readRun(home.db, runId))?.incarnations[store.name];
+    if (incarnation === undefined) throw refusal('restored', `The home store has lost the run of ${requestId}`);
+    const leases = await takeTables(store, targets, runId);
+    if (leases === null)
+      throw ApplicationFailure.create({ type: 'leased', message: 'Another run works on one of the tables; waiting for it to end' });
+    const beat = (done: number, of: number): void => Context.current().heartbeat({ done, of });
+    try {
+      return await carryOut(store, targets, { runId, incarnation, leases, heldElsewhere }, { beat, faults, again });
+    } finally {
+      // The next attempt, or another run, need not wait until they expire.
+      await releaseTables(store, leases);
+    }
+  }
 
   /** What is left to do once it is certified; whoever dies in the middle is followed by another who repeats it. */
   async function close({ plan, manifest, at }: ErasureContext, { serial, outcome }: Certificate): Promise<Finished> {

@@ -62,6 +62,8 @@ export interface CarryOptions {
   /** Called after each transaction with how many chunks were taken, and of how many. */
   readonly beat: (done: number, of: number) => void;
   readonly faults?: Faults;
+  /** Also behind a closing statement that leaves nothing, since rows are known to have come. */
+  readonly again?: boolean;
 }
 
 /**
@@ -72,21 +74,18 @@ export async function carryOut(
   store: Store,
   targets: readonly ClassTarget[],
   { runId, incarnation, leases, heldElsewhere = () => Promise.resolve([]) }: CarryingRun,
-  { beat, faults = noFaults }: CarryOptions,
+  { beat, faults = noFaults, again = false }: CarryOptions,
 ): Promise<Carried> {
   const [lease, ...furtherLeases] = leases;
   if (lease === undefined) return { seq: 0, remaining: 0 };
   // A lost lease is noticed by the next step.
   return whileLeased(store, leases, async () => {
-    const chunks = (await countKeys(store, runId)).chunks.flatMap(({ chunk, class: of }): Chunk[] => {
-      const found = targets.find((it) => it.class === of);
-      return found === undefined ? [] : [{ target: found.target, people: { runId, chunk, class: of } }];
-    });
+    const chunks = await chunksOf(store, targets, runId);
     const steps = (await runRecords(store.db, runId)).map(({ body }) => body).filter(({ lane }) => lane === LANE);
     const last = steps.at(-1);
     let seq = last?.seq ?? 0;
     // Nothing is left of this call but its answer. What is held may have been released meanwhile.
-    if (last?.kind === CLOSING && !isHeld(last) && last.counts['remaining'] === 0) return { seq, remaining: 0 };
+    if (!again && last?.kind === CLOSING && !isHeld(last) && last.counts['remaining'] === 0) return { seq, remaining: 0 };
     let taken = steps.length - 1 - steps.findLastIndex(({ kind }) => kind === CLOSING);
     const step = (): Omit<StepRequest, 'runId' | 'kind' | 'pass' | 'cutOff'> => ({
       lane: LANE,
@@ -113,9 +112,30 @@ export async function carryOut(
   });
 }
 
+/**
+ * Rows that would be deleted or masked by now: those that came behind the closing statement. They stand where the plan's rows stood, so a search
+ * takes them for what is kept.
+ */
+export async function cameMeanwhile(
+  store: Store,
+  targets: readonly ClassTarget[],
+  { runId, heldElsewhere }: Required<Pick<CarryingRun, 'runId' | 'heldElsewhere'>>,
+  beat: () => void,
+): Promise<number> {
+  if (targets.every(({ target }) => target.tables.length === 0)) return 0;
+  return (await verify(await chunksOf(store, targets, runId), await heldElsewhere(), beat)).remaining;
+}
+
 interface Chunk {
   readonly target: ErasureTarget;
   readonly people: People & { readonly chunk: number };
+}
+
+async function chunksOf(store: Store, targets: readonly ClassTarget[], runId: string): Promise<Chunk[]> {
+  return (await countKeys(store, runId)).chunks.flatMap(({ chunk, class: of }): Chunk[] => {
+    const found = targets.find((it) => it.class === of);
+    return found === undefined ? [] : [{ target: found.target, people: { runId, chunk, class: of } }];
+  });
 }
 
 /** After all of them: what one person's rows pin may go with somebody else's. */

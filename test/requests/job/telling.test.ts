@@ -76,11 +76,14 @@ test('a recipient hears of a whole batch at once, and the certificate of all of 
   expect(await status(batch)).toContain('recipients have still to hear of it');
   for (const id of ids) expect(await status(id)).toMatch(new RegExp(`Goes with {3}${batch}.*waits for a person \\(recipients\\)`, 's'));
   for (const id of [batch, ...ids]) expect((await world.probity(['request', 'certificate', id])).code).toBe(3);
+  // Who comes back while others are still told is not erased again.
+  await world.shop(`insert into page_view values (200000, 2, '/back')`);
   // Until somebody says so, of all of them.
   expect((await world.probity(['request', 'acknowledge', ids[0]!, '--recipient', 'mailer'])).code).toBe(2);
   expect(await world.carryOut(batch)).toMatchObject({ state: 'recipients' });
   expect((await world.probity(['request', 'acknowledge', batch, '--recipient', 'mailer'])).code).toBe(0);
   expect(await world.carryOut(batch)).toMatchObject({ state: 'closed' });
+  expect(await world.shop(`select from page_view where customer_id = 2`)).toHaveLength(1);
   expect(mailer.heard).toHaveLength(before + 1);
   expect(await statesOf(...ids)).toEqual(['closed', 'closed']);
   expect(await certificatesOf(batch)).toHaveLength(1);
