@@ -3,6 +3,7 @@ import { restored } from '../database/ledger.ts';
 import { schemaState } from '../database/migrate.ts';
 import { readManifest, readPlan, readRun, type Run } from '../database/runs.ts';
 import type { Store } from '../database/store.ts';
+import { shareProtected } from '../database/retention/protected.ts';
 import { openTarget, type Target } from '../database/retention/target.ts';
 import type { RetentionPlan, TablePlan } from '../domain/retention/plan.ts';
 import type { Manifest } from '../manifest/model.ts';
@@ -66,6 +67,8 @@ export async function tableContext(
     context = await runContext(dependencies, cache, runId);
     if (context.run.incarnations[table.store] !== found) throw restored(store.name, table.table);
   }
+  // Who asks meanwhile is protected from the next call on.
+  await shareProtected(dependencies.home, store);
   return { ...context, target: await openTarget(store, context.manifest, table, context.run.asOf), incarnation: found };
 }
 

@@ -1,5 +1,6 @@
 import { currentManifest, openRun, readManifest, readPlan, readRun, replacePlan, savePlan, setRunState } from '../database/runs.ts';
 import { clockOf } from '../database/clock.ts';
+import { shareProtected } from '../database/retention/protected.ts';
 import { planRetention } from '../database/retention/planner.ts';
 import { isCurrent, schemaState } from '../database/migrate.ts';
 import { servingState } from '../database/serving/replay.ts';
@@ -56,10 +57,16 @@ export async function openRetention(dependencies: ActivityDependencies, request:
     // Home's too: the proofs that it keeps are pruned whether or not a table of it has a rule.
     incarnations: await incarnations(new Map([...stores, [home.name, home]]), mode),
   });
+  await shareWith(home, stores);
   const plan = await planRetention({ stores, manifest, manifestHash: run.manifestHash, asOf: run.asOf, only: request.only });
   const hash = await savePlan(home.db, run.runId, { ...plan, mode });
   await setRunState(home.db, run.runId, mode === 'observe' ? 'observed' : 'running');
   return opened(manifest, { ...plan, mode }, hash, mode);
+}
+
+/** So that what is planned is what will happen. A dry run needs no schema of ours. */
+async function shareWith(home: Store, stores: ReadonlyMap<string, Store>): Promise<void> {
+  for (const store of stores.values()) if (await isCurrent(store, store === home)) await shareProtected(home, store);
 }
 
 /** Stores with a table that has a rule. */
@@ -93,6 +100,7 @@ export async function confirmRetention(
   const manifest = run === null ? null : await readManifest(home.db, run.manifestHash);
   if (run === null || planHash === null || shown === null || manifest === null) throw restored(home.name, `run ${request.runId}`);
   const stores = retentionStores(dependencies, manifest);
+  await shareWith(home, stores);
   const counted = await planRetention({ stores, manifest, manifestHash: run.manifestHash, asOf: run.asOf, only: request.only });
   const plan = { ...counted, mode: run.mode };
   if (!drifted(shown, plan)) return opened(manifest, shown, planHash, run.mode);

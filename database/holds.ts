@@ -15,9 +15,11 @@ export const ACTIVE: RawBuilder<boolean> = sql<boolean>`h.released_at is null an
 export interface ActiveHolds {
   readonly tables: readonly Hold[];
   readonly subjects: readonly string[];
+  /** Kinds of people of whom somebody waits for a copy, or is restricted: purges alone keep their rows. */
+  readonly requested: readonly string[];
 }
 
-export const NO_HOLDS: ActiveHolds = { tables: [], subjects: [] };
+export const NO_HOLDS: ActiveHolds = { tables: [], subjects: [], requested: [] };
 
 /** Locks out the placing of holds until the transaction ends, then reads those in force. */
 export async function lockAndReadHolds(trx: Kysely<unknown>): Promise<ActiveHolds> {
@@ -32,7 +34,14 @@ export async function activeHolds(db: Kysely<unknown>): Promise<ActiveHolds> {
     from probity.hold h where h.table_name is not null and ${ACTIVE} order by h.hold_id`.execute(db);
   const subjects = await sql<{ subject: string }>`
     select distinct h.subject from probity.hold h where h.subject is not null and ${ACTIVE} order by h.subject`.execute(db);
-  return { tables: rows.map(toHold), subjects: subjects.rows.map((row) => row.subject) };
+  const requested = await sql<{ subject: string }>`select distinct p.subject from probity.protected_subject p order by p.subject`.execute(
+    db,
+  );
+  return {
+    tables: rows.map(toHold),
+    subjects: subjects.rows.map((row) => row.subject),
+    requested: requested.rows.map((row) => row.subject),
+  };
 }
 
 interface HoldRow {

@@ -22,6 +22,8 @@ import * as home0017 from './migrations/0017-keeper.ts';
 import * as store0017 from './migrations/0017-obligations.ts';
 import * as home0018 from './migrations/0018-copies.ts';
 import * as home0019 from './migrations/0019-envelope.ts';
+import * as store0020 from './migrations/0020-protected.ts';
+import * as home0020 from './migrations/0020-protected-home.ts';
 
 const STORE_MIGRATIONS = {
   '0001-store': store0001,
@@ -32,6 +34,7 @@ const STORE_MIGRATIONS = {
   '0013-scan': store0013,
   '0016-tombstones': store0016,
   '0017-obligations': store0017,
+  '0020-protected': store0020,
 };
 const HOME_MIGRATIONS = {
   '0001-store': store0001,
@@ -55,6 +58,7 @@ const HOME_MIGRATIONS = {
   '0017-obligations': store0017,
   '0018-copies': home0018,
   '0019-envelope': home0019,
+  '0020-protected-home': home0020,
 };
 
 type Migrations = Readonly<Record<string, { statements: readonly string[]; up(db: Kysely<unknown>): Promise<void> }>>;

@@ -65,7 +65,7 @@ async function dropPartition(work: LaneWork, unit: Unit, faults: Faults): Promis
 async function dropOrReattach(trx: Kysely<unknown>, work: LaneWork, holds: ActiveHolds, unit: Unit, bound: string): Promise<StepEffect> {
   const change = targetChange(work.target, holds, unit);
   // A hold may name the partition, which is no part of its table any more.
-  const held = holdReasons(unit.table, ROW, { tables: holds.tables, subjects: [] }, [], work.target.catalog);
+  const held = holdReasons(unit.table, ROW, { ...holds, subjects: [] }, [], work.target.catalog);
   const goes = all([takes(change), ...held.map((reason) => sql<boolean>`not ${reason.condition}`)]);
   await sql`lock table ${tableRef(unit.table)} in access exclusive mode`.execute(trx);
   const { rows } = await sql<{ going: number; staying: number }>`

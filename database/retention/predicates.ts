@@ -6,6 +6,7 @@ import type { Manifest, RetentionRule } from '../../manifest/model.ts';
 import type { ActiveHolds } from '../holds.ts';
 import { ident, tableRef } from '../identifiers.ts';
 import { all, any, holdReasons, joins, type Reason } from './protection.ts';
+import { requestReason } from './protected.ts';
 import { before, future, infinite, notBefore, unreadable, type Condition, type TimeReading } from './times.ts';
 import { inStore, storeOf } from '../../manifest/ids.ts';
 
@@ -101,10 +102,12 @@ function lastActivity(scope: Scope, table: string, alias: string, rule: Retentio
   return { expired: rule.missing === 'expire' ? any([expired, missing]) : expired, odd };
 }
 
-/** Holds and the floor on a row itself. */
+/** Holds, requests that wait for the row, and the floor on a row itself. */
 function ownProtection(scope: Scope, table: string, alias: string): Reason[] {
-  const paths = scope.holds.subjects.length === 0 ? [] : subjectPaths(table, scope.edges, scope.manifest, scope.store);
-  const reasons = holdReasons(table, alias, scope.holds, paths, scope.catalog);
+  const { holds } = scope;
+  const paths = holds.subjects.length + holds.requested.length === 0 ? [] : subjectPaths(table, scope.edges, scope.manifest, scope.store);
+  const requested = paths.filter(({ subject }) => holds.requested.includes(subject));
+  const reasons = [...holdReasons(table, alias, holds, paths, scope.catalog), ...requested.map((path) => requestReason(path, alias))];
   const floor = scope.manifest.tables[`${scope.store}.${table}`]?.floor;
   if (floor !== null && floor !== undefined) {
     const column = columnOf(scope, table, floor.after);

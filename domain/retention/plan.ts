@@ -72,6 +72,8 @@ export function describeReason(reason: string): string {
       return `hold ${name}`;
     case 'floor':
       return `floor ${name}`;
+    case 'request':
+      return 'open request';
     case 'child':
       return `live ${name.split('.').at(-1) ?? name}`;
     case 'missing':
