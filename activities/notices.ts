@@ -30,6 +30,7 @@ import {
   type NoticeBody,
 } from '../domain/requests/notices.ts';
 import type { ErasurePlan } from '../domain/requests/plan.ts';
+import { noticePolicy } from '../domain/requests/policy.ts';
 import type { Manifest } from '../manifest/model.ts';
 import { MissingSecret } from '../manifest/secrets.ts';
 import type { ActivityDependencies } from './dependencies.ts';
@@ -43,6 +44,8 @@ export interface NoticeCall {
   readonly request: string;
   readonly activity: string;
   readonly taskQueue: string;
+  /** For so many days it is tried; an earlier version did not say it. */
+  readonly patienceDays?: number;
 }
 
 export interface SentNotices {
@@ -141,7 +144,7 @@ export function noticeActivities(dependencies: ActivityDependencies) {
 function callOf(notice: Notice, manifest: Manifest): NoticeCall[] {
   const { activity, taskQueue } = manifest.recipients[notice.recipient]?.notify ?? {};
   if (isSettled(notice) || notice.way !== 'activity' || activity === undefined || taskQueue === undefined) return [];
-  return [{ notice: notice.id, kind: notice.news, request: notice.request, activity, taskQueue }];
+  return [{ notice: notice.id, kind: notice.news, request: notice.request, activity, taskQueue, patienceDays: notice.patienceDays }];
 }
 
 export interface ToldRecipients {
@@ -160,7 +163,7 @@ export async function tellOfErasure(
   givenUp: ReadonlyMap<string, string>,
 ): Promise<ToldRecipients> {
   const told = recipientsToTell(manifest, changedData(plan));
-  const opened = await openNotices(home, { request: plan.request, run: plan.run, news: 'erasure', told });
+  const opened = await openNotices(home, { request: plan.request, run: plan.run, news: 'erasure', told, policy: noticePolicy(manifest) });
   // Its actor was revoked, or it was never signed by us.
   const unsigned = opened.filter(({ state, recipient }) => state === 'given_up' && !givenUp.has(recipient));
   for (const { id } of unsigned) await reopenNotice(home, id);

@@ -1,4 +1,4 @@
-import { shortDurationMs, toIsoDuration } from './duration.ts';
+import { shortDurationMs, toIsoDuration, wholeDays } from './duration.ts';
 import type {
   ColumnDeclaration,
   ColumnOrConstant,
@@ -87,6 +87,10 @@ export function toCanonical(parsed: ParsedManifest): Manifest {
     requests: {
       approval: { roles: parsed.requests.approval.roles, fourEyes: parsed.requests.approval.four_eyes },
       alerts: parsed.requests.alerts ?? null,
+      notices: {
+        patienceDays: wholeDays(parsed.requests.notices.patience) ?? 0,
+        silentAfterDays: wholeDays(parsed.requests.notices.silent_after) ?? 0,
+      },
       envelope: envelope(parsed.requests.envelope),
     },
     schedules: mapValues(parsed.schedules, (it) => ({

@@ -27,6 +27,8 @@ export const DEFAULTS = {
   envelope: { people: 500, rows: 50_000, at: '02:00' },
   /** Of one plan: beyond it a plan takes minutes, and its transaction locks that many requests. */
   mostPeople: 10_000,
+  /** Longer than any outage: after a month without an answer a person must find another way. A weekend's delay is nothing. */
+  notices: { patienceDays: 30, silentAfterDays: 3, mostDays: 366 },
   own: { consent_proof: 'P3Y', requests: 'P3Y', runs: 'P2Y', tombstones: 'P2Y', complaint_window: 'P6M' },
 } as const;
 

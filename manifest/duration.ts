@@ -46,6 +46,7 @@ export function suggestDuration(text: string): IsoDuration | null {
   return words && letter ? `P${words[1]}${letter}` : null;
 }
 
+const DAY_MS = 86_400_000;
 const SHORT = /^(\d+)(ms|s|m|h)$/;
 export const SHORT_DURATION_PATTERN = `(^[0-9]+(ms|s|m|h)$)|(${DURATION_PATTERN})`;
 
@@ -56,6 +57,12 @@ export function shortDurationMs(text: string): number | null {
   const parts = durationParts(text);
   if (parts === null || parts.years > 0 || parts.months > 0) return null;
   return (((parts.weeks * 7 + parts.days) * 24 + parts.hours) * 60 + parts.minutes) * 60_000 + parts.seconds * 1000;
+}
+
+/** Of `P30D` or `P4W`; null where it is anything else than whole days. */
+export function wholeDays(text: string): number | null {
+  const days = (shortDurationMs(text) ?? Number.NaN) / DAY_MS;
+  return Number.isInteger(days) ? days : null;
 }
 
 /** `10m` → `PT10M`. Whole seconds; ISO text stays as it is. */

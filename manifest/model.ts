@@ -263,6 +263,8 @@ export interface RequestPolicy {
   };
   /** Who is told when a request comes due or is overdue; may hold `${NAME}`. */
   readonly alerts: { readonly webhook: string } | null;
+  /** How long recipients are tried, and when their silence is worth a word. */
+  readonly notices: { readonly patienceDays: number; readonly silentAfterDays: number };
   /** Null: every plan is approved by itself. */
   readonly envelope: Envelope | null;
 }

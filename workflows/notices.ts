@@ -7,12 +7,9 @@ const { sendNotices, noticeCalled, noticeReturned, noticeFailed } = proxyActivit
   retry: { initialInterval: '500 milliseconds', backoffCoefficient: 2, maximumInterval: '1 minute' },
 });
 
-/** As long as webhooks are tried: a month without an answer is a person's to settle. */
-const CALLED_FOR = '30 days';
 /** Their system may be slow; it may be asked for again when it has been silent for so long. */
 const ONE_CALL = '1 hour';
 const CALLS = {
-  scheduleToCloseTimeout: CALLED_FOR,
   startToCloseTimeout: ONE_CALL,
   retry: { initialInterval: '10 seconds', backoffCoefficient: 3, maximumInterval: '1 day' },
 } as const;
@@ -24,10 +21,13 @@ export interface NoticeOrder {
   readonly request: string;
 }
 
+/** Days, of calls that an earlier version has ordered. */
+const BEFORE_IT_WAS_SAID = 30;
+
 type OwnActivity = (order: NoticeOrder) => Promise<unknown>;
 
 /**
- * Tells the recipients of a request until each has answered, a person has settled it, or a month is over. The truth is in the home store, so
+ * Tells the recipients of a request until each has answered, a person has settled it, or the manifest's patience is over. The truth is in the home store, so
  * the workflow carries ids only, and may be started again at any time. Some 60 attempts at most: it needs no new history.
  */
 export async function notices(request: string): Promise<void> {
@@ -55,9 +55,14 @@ export async function notices(request: string): Promise<void> {
 /** What is due now is tried now, but never in a circle. */
 const LEAST_WAIT_MS = 1_000;
 
-async function tell({ notice, kind, request, activity, taskQueue }: NoticeCall): Promise<void> {
+async function tell({ notice, kind, request, activity, taskQueue, patienceDays = BEFORE_IT_WAS_SAID }: NoticeCall): Promise<void> {
   await noticeCalled(notice);
-  const own = proxyActivities<Record<string, OwnActivity>>({ ...CALLS, taskQueue })[activity];
+  const own = proxyActivities<Record<string, OwnActivity>>({
+    ...CALLS,
+    // As long as webhooks are tried: then it is a person's to settle.
+    scheduleToCloseTimeout: `${patienceDays} days`,
+    taskQueue,
+  })[activity];
   if (own === undefined) throw ApplicationFailure.nonRetryable('There is no such activity', 'no activity');
   try {
     await own({ notice, kind, request });

@@ -18,6 +18,9 @@ export const statements = [
     state text not null default 'open' check (state in ('open', 'sent', 'acknowledged', 'told', 'given_up')),
     attempts integer not null default 0,
     opened_at timestamptz not null default clock_timestamp(),
+    -- As the manifest says when it is opened.
+    patience_days integer not null check (patience_days > 0),
+    silent_after_days integer not null check (silent_after_days > 0),
     first_attempt_at timestamptz,
     last_attempt_at timestamptz,
     -- Null: nothing is tried (any more).

@@ -1,6 +1,7 @@
 import { sql, type Kysely, type RawBuilder, type Transaction } from 'kysely';
 import { SERVICE, type Actor } from '../../domain/requests/actor.ts';
 import { nextAttempt, PAGE_PEOPLE, type News, type Notice, type NoticeState, type ToTell } from '../../domain/requests/notices.ts';
+import type { Manifest } from '../../manifest/model.ts';
 import { translating } from '../errors.ts';
 import { inTransaction, type Store } from '../store.ts';
 import { addEvents } from './events.ts';
@@ -9,19 +10,22 @@ import { tellWorkers } from './verbs.ts';
 
 const DURABLE = { settings: { synchronous_commit: 'on' } } as const;
 
+export type NoticePolicy = Manifest['requests']['notices'];
+
 export interface NewNotices {
   /** Number of the request, or of the batch. */
   readonly request: string;
   readonly run: string;
   readonly news: News;
   readonly told: readonly ToTell[];
+  readonly policy: NoticePolicy;
 }
 
 /**
  * Writes down who is to be told, with the pages of people for each; what was written before stays, so that it may be repeated. A recipient that
  * knows nobody of them is not told. The home store has the keys of the run. Returns all notices of the request, by recipient.
  */
-export async function openNotices(home: Store, { request, run, news, told }: NewNotices): Promise<Notice[]> {
+export async function openNotices(home: Store, { request, run, news, told, policy }: NewNotices): Promise<Notice[]> {
   const before = new Set((await readNotices(home, request)).filter((it) => it.run === run && it.news === news).map((it) => it.recipient));
   for (const it of told.filter(({ recipient }) => !before.has(recipient))) {
     const ranges = await noticeRanges(home, { run, ...it }, PAGE_PEOPLE);
@@ -29,8 +33,9 @@ export async function openNotices(home: Store, { request, run, news, told }: New
     const people = ranges.reduce((sum, range) => sum + range.people, 0);
     await inTransaction(home, DURABLE, async (trx) => {
       const { rows } = await sql<{ id: string }>`
-        insert into probity.notice (request_id, run_id, recipient, news, way, classes, identities, people, next_attempt_at)
+        insert into probity.notice (request_id, run_id, recipient, news, way, classes, identities, people, patience_days, silent_after_days, next_attempt_at)
         values (${request}, ${run}, ${it.recipient}, ${news}, ${it.way}, ${[...it.classes]}, ${[...it.identities]}, ${people},
+          ${policy.patienceDays}, ${policy.silentAfterDays},
           case when ${it.way}::text = 'webhook' then clock_timestamp() end)
         on conflict (request_id, run_id, news, recipient) do nothing returning notice_id as id`.execute(trx);
       const [opened] = rows;
@@ -49,6 +54,7 @@ export async function openNotices(home: Store, { request, run, news, told }: New
 function noticeColumns(): RawBuilder<unknown> {
   return sql`n.notice_id as id, n.request_id as request, n.run_id as run, n.recipient, n.news, n.way, n.classes, n.identities, n.people,
     (select count(*) from probity.notice_page p where p.notice_id = n.notice_id) as pages, n.state, n.attempts, n.opened_at as "openedAt",
+    n.patience_days as "patienceDays", n.silent_after_days as "silentAfterDays",
     n.first_attempt_at as "firstAttemptAt", n.last_attempt_at as "lastAttemptAt", n.next_attempt_at as "nextAttemptAt",
     n.settled_at as "settledAt", n.settled_by as "settledBy", n.problem`;
 }
@@ -98,8 +104,8 @@ export async function claimDue(home: Store, request: string): Promise<Notice[]> 
       select ${noticeColumns()}, clock_timestamp() as now from probity.notice n
       where n.request_id = ${request} and n.way = 'webhook' and n.state = 'open' and n.next_attempt_at <= clock_timestamp()
       order by n.recipient, n.notice_id for update of n skip locked`.execute(trx);
-    for (const { id, attempts, firstAttemptAt, now } of rows) {
-      const next = nextAttempt({ attempts: attempts + 1, first: firstAttemptAt ?? now, now });
+    for (const { id, attempts, firstAttemptAt, patienceDays, now } of rows) {
+      const next = nextAttempt({ attempts: attempts + 1, first: firstAttemptAt ?? now, now, patienceDays });
       await sql`
         update probity.notice set attempts = attempts + 1, first_attempt_at = coalesce(first_attempt_at, ${now}), last_attempt_at = ${now},
           next_attempt_at = ${next}

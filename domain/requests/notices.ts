@@ -38,6 +38,10 @@ export interface Notice {
   readonly state: NoticeState;
   readonly attempts: number;
   readonly openedAt: Date;
+  /** For so many days it is tried, as the manifest said when it was opened. */
+  readonly patienceDays: number;
+  /** So many days without an answer are worth a word. */
+  readonly silentAfterDays: number;
   readonly firstAttemptAt: Date | null;
   readonly lastAttemptAt: Date | null;
   /** Null: nothing is tried any more. */
@@ -195,32 +199,28 @@ const DAY_MS = 24 * HOUR_MS;
 const FIRST_DELAYS_MS = [10 * SECOND_MS, MINUTE_MS, 5 * MINUTE_MS, 15 * MINUTE_MS];
 /** For so long once an hour; then once a day. */
 const HOURLY_FOR_MS = DAY_MS;
-/** Longer than any outage; after a month without an answer a person must find another way. */
-export const TRIED_FOR_DAYS = 30;
-
 /** When to try again after the attempt that was the `attempts`-th; null: no more. */
 export function nextAttempt({
   attempts,
   first,
   now,
+  patienceDays,
 }: {
   readonly attempts: number;
   readonly first: Date;
   readonly now: Date;
+  readonly patienceDays: number;
 }): Date | null {
   const age = now.getTime() - first.getTime();
   const delay = FIRST_DELAYS_MS[attempts - 1] ?? (age < HOURLY_FOR_MS ? HOUR_MS : DAY_MS);
-  return age + delay > TRIED_FOR_DAYS * DAY_MS ? null : new Date(now.getTime() + delay);
+  return age + delay > patienceDays * DAY_MS ? null : new Date(now.getTime() + delay);
 }
 
-/** A working day's delay is nothing; what is not answered over a weekend is worth a telephone call. */
-const SILENT_AFTER_DAYS = 3;
-
 /** Whole days without an answer, once they are worth a word; null before, and when it is settled or a person's. */
-export function silentDays(notice: Pick<Notice, 'state' | 'way' | 'openedAt'>, now: Date): number | null {
+export function silentDays(notice: Pick<Notice, 'state' | 'way' | 'openedAt' | 'silentAfterDays'>, now: Date): number | null {
   if (isSettled(notice) || notice.way === 'task') return null;
   const days = Math.floor((now.getTime() - notice.openedAt.getTime()) / DAY_MS);
-  return days >= SILENT_AFTER_DAYS ? days : null;
+  return days >= notice.silentAfterDays ? days : null;
 }
 
 /** `mailer acknowledged`, `ad_platform SILENT 6 days`, `agency task open` */

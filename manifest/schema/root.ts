@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { BASES } from '../basis.ts';
 import { DEFAULTS, JOBS } from '../defaults.ts';
-import { shortDurationMs } from '../duration.ts';
+import { shortDurationMs, wholeDays } from '../duration.ts';
 import { columnId, cron, dailyWindow, duration, name, shortDuration, subjectOrColumn, tableId, timeZone, words } from './scalars.ts';
 import { consentSource } from './consent.ts';
 import { reference, sharedTable, table } from './table.ts';
@@ -117,6 +117,12 @@ const lease = shortDuration.refine(
 
 const dailyTime = words.regex(/^([01][0-9]|2[0-3]):[0-5][0-9]$/, 'must be a time of day such as 02:00');
 
+/** Webhooks are tried daily, and people speak of days. */
+const days = duration.refine((text) => {
+  const count = wholeDays(text);
+  return count !== null && count >= 1 && count <= DEFAULTS.notices.mostDays;
+}, `must be whole days, from P1D to P${DEFAULTS.notices.mostDays}D`);
+
 /** As `domain/requests/actor.ts` allows them. */
 const role = words.regex(/^[a-z][a-z0-9_]{0,39}$/, 'must be small letters, digits and underscores');
 
@@ -140,6 +146,16 @@ const requests = z.strictObject({
     })
     .optional()
     .meta({ description: 'Without, warnings stand in the log, in `request list` and in `request status`' }),
+  notices: z
+    .strictObject({
+      patience: days
+        .default(`P${DEFAULTS.notices.patienceDays}D`)
+        .meta({ description: 'For so long a recipient is tried; then a person must find another way' }),
+      silent_after: days
+        .default(`P${DEFAULTS.notices.silentAfterDays}D`)
+        .meta({ description: 'A recipient that has not answered for so long is shown as SILENT' }),
+    })
+    .prefault({}),
   envelope: z
     .strictObject({
       kinds: z

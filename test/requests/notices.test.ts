@@ -7,7 +7,6 @@ import {
   receivedBy,
   recipientsToTell,
   silentDays,
-  TRIED_FOR_DAYS,
   type ChangedData,
   type Notice,
 } from '../../domain/requests/notices.ts';
@@ -90,11 +89,11 @@ test('who received a column that goes is told, about the people of whom it goes;
   });
 });
 
-test('attempts come quickly, then hourly, then daily, and end after a month', () => {
+test.each([30, 10])('attempts come quickly, then hourly, then daily, and end after %i days', (days) => {
   const first = new Date('2026-01-01T00:00:00Z');
   const times: number[] = [];
   for (let now = first, attempts = 1; ; attempts++) {
-    const next = nextAttempt({ attempts, first, now });
+    const next = nextAttempt({ attempts, first, now, patienceDays: days });
     if (next === null) break;
     times.push((next.getTime() - now.getTime()) / 60_000);
     now = next;
@@ -103,8 +102,8 @@ test('attempts come quickly, then hourly, then daily, and end after a month', ()
   expect(times.slice(0, 5)).toEqual([10 / 60, 1, 5, 15, 60]);
   expect(times.filter((minutes) => minutes === 60)).toHaveLength(24);
   expect(times.at(-1)).toBe(24 * 60);
-  expect(times.reduce((sum, minutes) => sum + minutes, 0)).toBeLessThanOrEqual(TRIED_FOR_DAYS * 24 * 60);
-  expect(times.filter((minutes) => minutes === 24 * 60)).toHaveLength(TRIED_FOR_DAYS - 2);
+  expect(times.reduce((sum, minutes) => sum + minutes, 0)).toBeLessThanOrEqual(days * 24 * 60);
+  expect(times.filter((minutes) => minutes === 24 * 60)).toHaveLength(days - 2);
 });
 
 test('silence is said after days, of programs only, and never of what is settled', () => {
@@ -122,6 +121,8 @@ test('silence is said after days, of programs only, and never of what is settled
     state: 'open',
     attempts: 2,
     openedAt: new Date('2026-01-01T00:00:00Z'),
+    patienceDays: 30,
+    silentAfterDays: 3,
     firstAttemptAt: null,
     lastAttemptAt: null,
     nextAttemptAt: null,
@@ -132,6 +133,7 @@ test('silence is said after days, of programs only, and never of what is settled
   });
   const day = (n: number): Date => new Date(Date.UTC(2026, 0, 1 + n));
   expect([2, 3, 6].map((n) => silentDays(notice({ state: 'sent' }), day(n)))).toEqual([null, 3, 6]);
+  expect(silentDays(notice({ state: 'sent', silentAfterDays: 5 }), day(4))).toBeNull();
   expect(silentDays(notice({ state: 'acknowledged' }), day(6))).toBeNull();
   expect(silentDays(notice({ way: 'task' }), day(6))).toBeNull();
   expect(noticeText(notice({ state: 'sent' }), day(6))).toBe('ads SILENT 6 days');
