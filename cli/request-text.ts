@@ -68,6 +68,8 @@ function nextText({ id, state, kind, suppressed, batch }: ShownRequest, last: Re
   if (state === 'planned') return [`Next        look at the plan and approve it: probity request plan ${id}`];
   if (state === 'approved') return ['Next        a worker carries it out, as soon as Temporal is there'];
   if (state === 'running' && last?.verb === 'wait') return waitText(id, last.code);
+  // Of what is closed by a reply there is no certificate.
+  if (state === 'closed' && (kind === 'restriction' || kind === 'rectification')) return [];
   if (state === 'closed') return [`Proof       probity request certificate ${id}`];
   return [];
 }

@@ -5,6 +5,7 @@ import { keeperActivities, type KeeperActivities } from '../activities/keeper.ts
 import { erasureActivities, type ErasureActivities } from '../activities/erasures.ts';
 import { obligationActivities, type ObligationActivities } from '../activities/obligations.ts';
 import { noticeActivities, type NoticeActivities } from '../activities/notices.ts';
+import { newsActivities, type NewsActivities } from '../activities/news.ts';
 import { retentionActivities, type RetentionActivities } from '../activities/retention.ts';
 import { noFaults, type Faults } from '../database/faults.ts';
 import { storePool, type Environment } from '../database/stores.ts';
@@ -32,6 +33,7 @@ export interface ProbityActivities {
     ConsentActivities &
     ErasureActivities &
     NoticeActivities &
+    NewsActivities &
     KeeperActivities &
     ObligationActivities;
   readonly close: () => Promise<void>;
@@ -58,6 +60,7 @@ export function probityActivities(options: ProbityActivitiesOptions): ProbityAct
       ...consentActivities(dependencies),
       ...erasureActivities(dependencies),
       ...noticeActivities(dependencies),
+      ...newsActivities(dependencies),
       ...keeperActivities(dependencies),
       ...obligationActivities(dependencies),
     },

@@ -2,13 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import { startKeeper } from '../client/requests/keeper.ts';
-import { startRequest } from '../client/requests/start.ts';
+import { startNews, startRequest } from '../client/requests/start.ts';
 import { describe } from '../database/errors.ts';
 import { noLoopFaults, type LoopFaults } from '../database/faults.ts';
 import { isCurrent } from '../database/migrate.ts';
 import { sealConsents } from '../database/permission/seal.ts';
 import { currentManifest } from '../database/runs.ts';
 import { dispatchOutbox, forgottenRequests, noteStarts } from '../database/serving/outbox.ts';
+import { dueNews } from '../database/requests/news.ts';
 import { spreadTombstones } from '../database/requests/tombstones.ts';
 import { replicator } from '../database/serving/replicator.ts';
 import { suppressReady } from '../database/serving/requests.ts';
@@ -102,6 +103,14 @@ export function startProbityLoops(options: ProbityLoopsOptions): ProbityLoops {
       if (last === undefined) break;
       after = last;
     }
+    if (manifest.mode === 'enforce')
+      for (let after = ''; !signal.aborted;) {
+        const due = await dueNews(home, { after, limit: SWEEP_AT_ONCE });
+        for (const { request } of due) await startNews(await client(), request, taskQueue);
+        const last = due.at(-1)?.request;
+        if (last === undefined) break;
+        after = last;
+      }
     if (performance.now() - keeperAt >= KEEPER_EVERY_MS) {
       await startKeeper(await client(), manifest.organisation, taskQueue);
       keeperAt = performance.now();

@@ -1,7 +1,6 @@
-import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import { ApplicationFailure, ParentClosePolicy, proxyActivities, sleep, startChild } from '@temporalio/workflow';
+import { ApplicationFailure, proxyActivities } from '@temporalio/workflow';
 import type { ErasureActivities } from '../activities/erasures.ts';
-import { notices } from './notices.ts';
+import { tellRecipients } from './notices.ts';
 
 const { openErasure, finishErasure } = proxyActivities<ErasureActivities>({
   startToCloseTimeout: '30 minutes',
@@ -44,22 +43,4 @@ export async function erasure(requestId: string): Promise<ErasureResult> {
       nonRetryable: true,
     });
   return { requestId, state: finished.state, serial: finished.serial };
-}
-
-/** Who answers at once is heard before this ends. */
-const QUICK_ANSWER = '5 seconds';
-
-/** Recipients are told by a workflow of their own, which goes on for as long as it takes; it may be running already. */
-async function tellRecipients(requestId: string): Promise<void> {
-  try {
-    const child = await startChild(notices, {
-      workflowId: `notices-${requestId}`,
-      args: [requestId],
-      parentClosePolicy: ParentClosePolicy.ABANDON,
-    });
-    // What becomes of it stands in the home store.
-    await Promise.race([child.result().catch(() => undefined), sleep(QUICK_ANSWER)]);
-  } catch (error) {
-    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-  }
 }

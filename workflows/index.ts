@@ -4,5 +4,6 @@ export { withdrawal } from './requests.ts';
 export { consents } from './consents.ts';
 export { erasure } from './erasures.ts';
 export { notices } from './notices.ts';
+export { news } from './news.ts';
 export { keeper } from './keeper.ts';
 export { obligation } from './obligations.ts';

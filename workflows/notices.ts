@@ -1,4 +1,5 @@
-import { ApplicationFailure, condition, proxyActivities } from '@temporalio/workflow';
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import { ApplicationFailure, condition, ParentClosePolicy, proxyActivities, sleep, startChild } from '@temporalio/workflow';
 import type { NoticeActivities, NoticeCall } from '../activities/notices.ts';
 
 const { sendNotices, noticeCalled, noticeReturned, noticeFailed } = proxyActivities<NoticeActivities>({
@@ -70,4 +71,22 @@ async function tell({ notice, kind, request, activity, taskQueue, patienceDays =
     return noticeFailed(notice);
   }
   await noticeReturned(notice);
+}
+
+/** Who answers at once is heard before this ends. */
+const QUICK_ANSWER = '5 seconds';
+
+/** Recipients are told by a workflow of their own, which goes on for as long as it takes; it may be running already. */
+export async function tellRecipients(requestId: string): Promise<void> {
+  try {
+    const child = await startChild(notices, {
+      workflowId: `notices-${requestId}`,
+      args: [requestId],
+      parentClosePolicy: ParentClosePolicy.ABANDON,
+    });
+    // What becomes of it stands in the home store.
+    await Promise.race([child.result().catch(() => undefined), sleep(QUICK_ANSWER)]);
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+  }
 }

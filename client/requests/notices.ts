@@ -101,7 +101,10 @@ export async function giveUpRecipient(
   const because = known(reason, GIVE_UP_REASONS, 'reason', 'reason');
   const open = await openOf(project, request, recipient);
   const bound = await currentPlan(project.home.db, request);
-  if (bound === null) throw new Refused(`${request} has no plan`);
+  if (bound === null)
+    throw new Refused(
+      `${request} has no plan that a signed decision could be about: tell them, and say so: probity request told ${request}`,
+    );
   const order = { requestId: request, planHash: bound.hash, decision: 'give_up', about: recipient, reason: because } as const;
   const recorded = await recordDecision(project, order, token);
   for (const { id } of open) await settleNotice(project.home, id, 'given_up', { name: recorded.decision.statement.actor });

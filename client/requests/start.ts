@@ -2,11 +2,16 @@ import type { Client } from '@temporalio/client';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import type { StartedRequest } from '../../database/serving/outbox.ts';
 import type { erasure } from '../../workflows/erasures.ts';
+import type { news } from '../../workflows/news.ts';
 import type { withdrawal } from '../../workflows/requests.ts';
 
 /** `request-R-1001`: one workflow a request, for its life. */
 export function requestWorkflowId(requestId: string): string {
   return `request-${requestId}`;
+}
+
+export function newsWorkflowId(requestId: string): string {
+  return `news-${requestId}`;
 }
 
 /** The workflow that waits until every store has followed. */
@@ -41,6 +46,18 @@ export async function startRequest(client: Client, { request, approved }: Starte
       if ((await handle.describe()).type !== FOLLOWS) return;
       await handle.terminate('it is in force everywhere, and carried out now').catch(() => undefined);
       await start();
+    }
+  });
+}
+
+/** Has recipients told of a restriction, of its end, or of a rectification, unless that is under way. Throws what Temporal says otherwise. */
+export async function startNews(client: Client, request: string, taskQueue: string): Promise<void> {
+  const options = { taskQueue, workflowId: newsWorkflowId(request), workflowIdReusePolicy: 'ALLOW_DUPLICATE' as const };
+  await client.withDeadline(Date.now() + START_LIMIT_MS, async () => {
+    try {
+      await client.workflow.start<typeof news>('news', { ...options, args: [request] });
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
     }
   });
 }

@@ -10,7 +10,7 @@ export const statements = [
     -- Whose keys name the people, in each store.
     run_id text not null,
     recipient text not null,
-    news text not null check (news in ('erasure', 'restriction', 'rectification')),
+    news text not null check (news in ('erasure', 'restriction', 'restriction_lifted', 'rectification')),
     way text not null check (way in ('webhook', 'activity', 'task')),
     classes integer[] not null,
     identities text[] not null,
@@ -35,6 +35,15 @@ export const statements = [
     unique (request_id, run_id, news, recipient)
   )`,
   `create index notice_unsettled on probity.notice (next_attempt_at) where settled_at is null`,
+
+  // Of what has no plan: that notices were opened, or that nobody was to be told.
+  `create table probity.request_news (
+    request_id text not null references probity.request (request_id) on delete cascade,
+    news text not null,
+    opened_at timestamptz not null default clock_timestamp(),
+    primary key (request_id, news)
+  )`,
+  `create index request_told on probity.request (request_id) where kind in ('restriction', 'rectification')`,
 
   // A page of the people: its id is what a receiver knows a repetition by, so it is there before anything is sent.
   `create table probity.notice_page (

@@ -204,21 +204,39 @@ const LONGEST_CODE = 40;
 
 export async function settleIn(trx: Transaction<unknown>, id: string, state: Settling, { name }: Pick<Actor, 'name'>): Promise<boolean> {
   await lock(trx, id);
-  const { rows } = await sql<{ request: string; recipient: string }>`
+  const { rows } = await sql<{ request: string; recipient: string; news: News; run: string }>`
     update probity.notice set state = ${state}, settled_at = clock_timestamp(), settled_by = ${name}, next_attempt_at = null, problem = null
-    where notice_id = ${id} and settled_at is null returning request_id as request, recipient`.execute(trx);
+    where notice_id = ${id} and settled_at is null returning request_id as request, recipient, news, run_id as run`.execute(trx);
   const [settled] = rows;
   if (settled === undefined) return false;
-  const { request, recipient } = settled;
+  const { request, recipient, news, run } = settled;
   const { rows: left } = await sql`select from probity.notice n where n.request_id = ${request} and n.settled_at is null limit 1`.execute(
     trx,
   );
-  const event = { id: request, verb: VERBS[state], state: 'running', actor: name, at: null, evidence: null, note: null };
+  const planned = news === 'erasure';
+  const now = planned ? 'running' : await stateOf(trx, request);
+  const event = { id: request, verb: VERBS[state], state: now, actor: name, at: null, evidence: null, note: null };
   await addEvents(trx, [{ ...event, code: recipient.slice(0, LONGEST_CODE) }]);
+  if (!planned) {
+    await forgetTold(trx, run);
+    return true;
+  }
   // Somebody still waits for the others: that is what the last event says.
   if (left.length > 0) await addEvents(trx, [{ ...event, verb: 'wait', actor: SERVICE.name, code: WAITS_FOR_RECIPIENTS }]);
   else await tellWorkers(trx, request);
   return true;
+}
+
+async function stateOf(trx: Transaction<unknown>, request: string): Promise<string> {
+  const { rows } = await sql<{ state: string }>`select r.state from probity.request r where r.request_id = ${request}`.execute(trx);
+  return rows[0]?.state ?? 'closed';
+}
+
+/** Nothing is done after it: once all have been told, nobody needs to know who it was. */
+async function forgetTold(trx: Transaction<unknown>, run: string): Promise<void> {
+  const open = sql`exists (select from probity.notice n where n.run_id = ${run} and n.settled_at is null)`;
+  await sql`delete from probity.run_key k where k.run_id = ${run} and not ${open}`.execute(trx);
+  await sql`delete from probity.run_person p where p.run_id = ${run} and not ${open}`.execute(trx);
 }
 
 /** Why a request waits, as its events say it. */

@@ -29,8 +29,7 @@ function theirs(path: SubjectPath, alias: string): Condition {
 function keyText(columns: readonly RawBuilder<unknown>[]): RawBuilder<string> {
   const [only] = columns;
   if (columns.length === 1 && only !== undefined) return sql<string>`${only}::text`;
-  const parts = columns.map((column) => sql`to_jsonb(${column}::text)::text`);
-  return sql<string>`'[' || ${sql.join(parts, sql` || ',' || `)} || ']'`;
+  return sql<string>`to_jsonb(array[${sql.join(columns.map((column) => sql`${column}::text`))}])::text`;
 }
 
 /** Tells another store whose rows no purge takes, as the home store knows it now. The home store needs no telling. */

@@ -4,7 +4,7 @@ import { KEY_IDENTITY } from './graph.ts';
 import type { ErasurePlan } from './plan.ts';
 
 /** What recipients hear of: Art. 19 GDPR. A withdrawal and an objection erase, too. */
-export type News = 'erasure' | 'restriction' | 'rectification';
+export type News = 'erasure' | 'restriction' | 'restriction_lifted' | 'rectification';
 
 /** `webhook`: we send it. `activity`: the company's own code, on its own task queue. `task`: a person does it and says so. */
 export type NoticeWay = 'webhook' | 'activity' | 'task';
@@ -120,6 +120,17 @@ export function recipientsToTell(manifest: Manifest, changed: readonly ChangedDa
   });
 }
 
+/** Who is to hear of a restriction or a rectification of somebody, as each of these kinds of subject: whoever receives anything of it. */
+export function recipientsOf(manifest: Manifest, subjects: readonly string[]): ToTell[] {
+  return Object.entries(manifest.recipients).flatMap(([name, recipient]): ToTell[] => {
+    const received = receivedBy(manifest, recipient);
+    const classes = subjects.flatMap((subject, index) => (receivesOf(received, subject, manifest) ? [index] : []));
+    if (classes.length === 0) return [];
+    const identities = received.identities.filter((it) => classes.some((index) => it.startsWith(`${subjects[index]!}.`)));
+    return [{ recipient: name, way: identities.length === 0 ? 'task' : wayOf(recipient), classes, identities }];
+  });
+}
+
 export function wayOf({ notify }: Pick<Recipient, 'notify'>): NoticeWay {
   if (notify['webhook'] !== undefined) return 'webhook';
   return notify['activity'] === undefined ? 'task' : 'activity';
@@ -226,7 +237,7 @@ export function silentDays(notice: Pick<Notice, 'state' | 'way' | 'openedAt' | '
 /** `mailer acknowledged`, `ad_platform SILENT 6 days`, `agency task open` */
 export function noticeText(notice: Notice, now: Date): string {
   const silent = silentDays(notice, now);
-  const what = notice.news === 'erasure' ? '' : ` (${notice.news})`;
+  const what = notice.news === 'erasure' ? '' : ` (${notice.news.replaceAll('_', ' ')})`;
   const tried = notice.problem === null ? '' : `, ${notice.problem.replaceAll('_', ' ')}`;
   if (silent !== null) return `${notice.recipient}${what} SILENT ${silent} days${tried}`;
   return `${notice.recipient}${what} ${stateText(notice)}`;

@@ -274,7 +274,8 @@ test('many people go in pages, each of them once, and whoever the recipient neve
   );
   const { home } = world.project;
   const told = [{ recipient: 'mailer', way: 'webhook', classes: [0, 1], identities: ['customer.email'] }] as const;
-  const open = () => openNotices(home, { request: `B-${run}`, run, news: 'erasure', told, policy: { patienceDays: 20, silentAfterDays: 2 } });
+  const open = () =>
+    openNotices(home, { request: `B-${run}`, run, news: 'erasure', told, policy: { patienceDays: 20, silentAfterDays: 2 } });
   const [notice] = await open();
   expect(await open()).toEqual([notice]);
   expect(notice).toMatchObject({ people: 1280, pages: 3, state: 'open' });

@@ -1,0 +1,113 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { newsWorkflowId, startNews } from '../../../client/requests/start.ts';
+import { dueNews } from '../../../database/requests/news.ts';
+import { withClient, withWorker } from '../../support/worker.ts';
+import { ACKNOWLEDGED, MAILER, startRecipient, type Recipient } from './support.ts';
+import { jobWorld, type JobWorld } from './world.ts';
+
+let mailer: Recipient;
+let world: JobWorld;
+beforeAll(async () => {
+  mailer = await startRecipient(() => ACKNOWLEDGED);
+  world = await jobWorld({
+    env: { MAILER_URL: mailer.url },
+    manifest: {
+      recipients: {
+        mailer: MAILER,
+        agency: { role: 'controller', receives: ['customer.*'], notify: { task: 'dpo' } },
+        // Receives nothing.
+        printer: { role: 'processor', receives: [], notify: { task: 'dpo' } },
+      },
+    },
+  });
+});
+afterAll(async () => {
+  await world.close();
+  await mailer.close();
+});
+
+interface Heard {
+  readonly kind: string;
+  readonly people: readonly { readonly subject: string; readonly identities: Readonly<Record<string, readonly string[]>> }[];
+}
+const heard = (): Heard[] => mailer.heard.map(({ body }) => JSON.parse(body) as Heard);
+const due = () => dueNews(world.project.home, { limit: 100 });
+const said = async (...args: readonly string[]): Promise<string> => (await world.probity(['request', ...args])).out;
+const keysLeft = () => world.shop(`select k.run_id from probity.run_key k union all select p.run_id from probity.run_person p`);
+
+/** As the sweeper does it. */
+async function told(): Promise<void> {
+  await withWorker({ manifest: world.project.manifest, env: world.env }, async (client, taskQueue) => {
+    for (const { request } of await due()) {
+      await startNews(client, request, taskQueue);
+      await client.workflow.getHandle(newsWorkflowId(request)).result();
+    }
+  });
+}
+
+test('recipients hear of a restriction once it is in force, and of its end', async () => {
+  const id = /R-\d+/.exec(
+    (await world.probity(['request', 'open', '--kind', 'restriction', '--subject', 'customer'], { input: '1\n' })).out,
+  )![0];
+  expect(await due()).toEqual([]);
+  await world.shop(`update probity.request set state = 'suppressed' where request_id = $1`, [id]);
+  expect(await due()).toEqual([{ request: id, news: 'restriction' }]);
+  await told();
+  expect(await due()).toEqual([]);
+  expect(heard()).toMatchObject([{ kind: 'restriction', people: [{ identities: { email: ['Person1@canary.example'] } }] }]);
+  expect(JSON.stringify(heard())).not.toMatch(/"key"|phone/);
+  expect(await said('status', id)).toContain('Told        agency (restriction) task open · mailer (restriction) acknowledged');
+  expect(await said('recipients', id)).toContain('restriction');
+  expect(await world.probity(['request', 'give-up', id, '--recipient', 'agency', '--reason', 'unreachable'], { token: world.tokens.anna })).toMatchObject({ code: 2, err: expect.stringContaining(`request told ${id}`) as string }); // prettier-ignore
+  expect((await keysLeft()).length).toBeGreaterThan(0);
+  expect((await world.probity(['request', 'told', id, '--recipient', 'agency'])).code).toBe(0);
+  expect(await keysLeft()).toEqual([]);
+  // Told to the person, it is closed and stays in force.
+  expect((await world.probity(['request', 'reply', id, '--sent'])).code).toBe(0);
+  expect(await due()).toEqual([]);
+
+  await world.probity(['consent', 'record', '--subject', 'customer', '--decision', 'restriction_lifted'], { input: '1\n' });
+  expect(await due()).toEqual([{ request: id, news: 'restriction_lifted' }]);
+  await told();
+  expect(heard().map(({ kind }) => kind)).toEqual(['restriction', 'restriction_lifted']);
+  expect((await world.probity(['request', 'told', id, '--recipient', 'agency'])).code).toBe(0);
+  expect(await said('status', id)).toContain('mailer (restriction lifted) acknowledged');
+  expect(await keysLeft()).toEqual([]);
+  expect(await due()).toEqual([]);
+
+  const history = await withClient((client) => client.workflow.getHandle(newsWorkflowId(id)).fetchHistory());
+  const text = JSON.stringify(history, (_key, value: unknown) => (value instanceof Uint8Array ? Buffer.from(value).toString() : value));
+  expect(text).toContain(id);
+  expect(text).not.toMatch(/canary/i);
+}, 60_000);
+
+test('recipients hear of a rectification once it is answered, and of one that was refused never', async () => {
+  const before = heard().length;
+  const open = ['request', 'open', '--kind', 'rectification', '--subject', 'customer', '--verified-by', 'login', '--evidence', 'S-1'];
+  const ids = [];
+  for (const customer of [2, 3]) ids.push(/R-\d+/.exec((await world.probity(open, { input: `${customer}\n` })).out)![0]);
+  expect(await due()).toEqual([]);
+  await world.probity(['request', 'reply', ids[0]!, '--sent']);
+  await world.probity(['request', 'refuse', ids[1]!, '--article', '12(5)-unfounded']);
+  expect(await due()).toEqual([{ request: ids[0], news: 'rectification' }]);
+  await told();
+  await told();
+  expect(heard().slice(before)).toMatchObject([{ kind: 'rectification', people: [{ identities: { email: ['Person2@canary.example'] } }] }]);
+  expect(await said('status', ids[0]!)).toContain('agency (rectification) task open');
+  expect(await said('status', ids[0]!)).not.toContain('certificate');
+  await world.probity(['request', 'told', ids[0]!, '--recipient', 'agency']);
+  expect(await keysLeft()).toEqual([]);
+}, 60_000);
+
+test('a manifest that only observes tells nobody', async () => {
+  const id = /R-\d+/.exec(
+    (await world.probity(['request', 'open', '--kind', 'restriction', '--subject', 'customer'], { input: '4\n' })).out,
+  )![0];
+  await world.shop(`update probity.request set state = 'suppressed' where request_id = $1`, [id]);
+  const before = heard().length;
+  await world.shop(`update probity.manifest_version set canonical = jsonb_set(canonical, '{mode}', '"observe"')
+    where version = (select max(version) from probity.manifest_version)`); // prettier-ignore
+  await told();
+  expect(heard().length).toBe(before);
+  expect(await due()).toEqual([{ request: id, news: 'restriction' }]);
+}, 60_000);
