@@ -58,8 +58,8 @@ const HOME_MIGRATIONS = {
   '0017-obligations': store0017,
   '0018-copies': home0018,
   '0019-envelope': home0019,
-  // Under the same name: a store's migrations are among home's.
-  '0020-protected': home0020,
+  '0020-protected': store0020,
+  '0020-protected-home': home0020,
 };
 
 type Migrations = Readonly<Record<string, { statements: readonly string[]; up(db: Kysely<unknown>): Promise<void> }>>;

@@ -8,6 +8,7 @@ export const statements = [
 
   // Who waits for a copy of what is held, and whoever asked that it be kept and not used (Art. 18), until that is lifted. What we restrict ourselves
   // when we erase is not asked by anybody: it goes on its day.
+  `drop table probity.protected_subject`,
   `create view probity.protected_subject as
     with asked as materialized (
       select r.ref, null::timestamptz as at from probity.request r where r.closed_at is null and r.kind in ('access', 'portability')
