@@ -12,9 +12,9 @@ import { jobWorld, type JobWorld } from './world.ts';
  * each for those inside a step, behind which its tables stay leased.
  */
 const IN_STEPS = ['after change:1', 'before commit:1', 'after commit:1'];
-/** One world for all of these. Of two stores' searches, and of two stores whose keys are removed. */
+/** One world for all of these. Of eight parts of two searches, of which two are read at a time; and of two stores whose keys are removed. */
 const BEHIND_STEPS = [
-  'scan after range:7',
+  'scan after range:3',
   'finish before certificate:1',
   'finish after certificate:1',
   'finish after removal:1',
