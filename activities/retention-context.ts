@@ -68,7 +68,10 @@ export async function tableContext(
     if (context.run.incarnations[table.store] !== found) throw restored(store.name, table.table);
   }
   // Who asks meanwhile is protected from the next call on.
-  await shareProtected(dependencies.home, store);
+  await shareProtected(dependencies.home, store, {
+    manifest: context.manifest,
+    storeNamed: (name) => dependencies.store(context.manifest, name),
+  });
   return { ...context, target: await openTarget(store, context.manifest, table, context.run.asOf), incarnation: found };
 }
 

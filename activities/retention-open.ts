@@ -57,7 +57,7 @@ export async function openRetention(dependencies: ActivityDependencies, request:
     // Home's too: the proofs that it keeps are pruned whether or not a table of it has a rule.
     incarnations: await incarnations(new Map([...stores, [home.name, home]]), mode),
   });
-  await shareWith(home, stores);
+  await shareWith(dependencies, manifest, stores);
   const plan = await planRetention({ stores, manifest, manifestHash: run.manifestHash, asOf: run.asOf, only: request.only });
   const hash = await savePlan(home.db, run.runId, { ...plan, mode });
   await setRunState(home.db, run.runId, mode === 'observe' ? 'observed' : 'running');
@@ -65,8 +65,14 @@ export async function openRetention(dependencies: ActivityDependencies, request:
 }
 
 /** So that what is planned is what will happen. A dry run needs no schema of ours. */
-async function shareWith(home: Store, stores: ReadonlyMap<string, Store>): Promise<void> {
-  for (const store of stores.values()) if (await isCurrent(store, store === home)) await shareProtected(home, store);
+async function shareWith(
+  { home, store: open }: ActivityDependencies,
+  manifest: Manifest,
+  stores: ReadonlyMap<string, Store>,
+): Promise<void> {
+  const storeNamed = (name: string): Store => open(manifest, name);
+  for (const store of stores.values())
+    if (await isCurrent(store, store === home)) await shareProtected(home, store, { manifest, storeNamed });
 }
 
 /** Stores with a table that has a rule. */
@@ -100,7 +106,7 @@ export async function confirmRetention(
   const manifest = run === null ? null : await readManifest(home.db, run.manifestHash);
   if (run === null || planHash === null || shown === null || manifest === null) throw restored(home.name, `run ${request.runId}`);
   const stores = retentionStores(dependencies, manifest);
-  await shareWith(home, stores);
+  await shareWith(dependencies, manifest, stores);
   const counted = await planRetention({ stores, manifest, manifestHash: run.manifestHash, asOf: run.asOf, only: request.only });
   const plan = { ...counted, mode: run.mode };
   if (!drifted(shown, plan)) return opened(manifest, shown, planHash, run.mode);

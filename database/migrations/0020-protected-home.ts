@@ -17,7 +17,7 @@ export const statements = [
     ), root as materialized (
       select coalesce(a.person, it.ref) as root, it.at from asked it left join probity.consent_alias a on a.ref = it.ref
     )
-    select distinct g.subject, g.key
+    select distinct g.subject, 'key' as identity, g.key as value
     from root it join probity.consent_group(array(select ref from asked)) g on g.root = it.root
     where it.at is null or exists (
       select from probity.permission_span s where s.purpose = '*' and s.subject = g.subject and s.key = g.key and s.open and s.from_at = it.at)`,

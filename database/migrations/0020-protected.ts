@@ -5,9 +5,11 @@ import { sql } from 'kysely';
 export const statements = [
   `create table probity.protected_subject (
     subject text not null,
-    -- As the consent ledger writes it: of several columns a JSON array.
-    key text not null,
-    primary key (subject, key)
+    -- \`key\`, or an identity by which a column of this store names people.
+    identity text not null,
+    -- A key as the consent ledger writes it: of several columns a JSON array.
+    value text not null,
+    primary key (subject, identity, value)
   )`,
 ];
 

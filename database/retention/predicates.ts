@@ -1,12 +1,13 @@
 import { sql, type RawBuilder } from 'kysely';
 import type { Catalog, CatalogColumn } from '../../domain/catalog.ts';
+import { namedElsewhere } from '../../domain/retention/elsewhere.ts';
 import { childActions, deletionTree, subjectPaths, type DeletionEdge, type DeletionNode, type Edge } from '../../domain/retention/graph.ts';
 import { cutOff, floorCutOff } from '../../domain/time.ts';
 import type { Manifest, RetentionRule } from '../../manifest/model.ts';
 import type { ActiveHolds } from '../holds.ts';
 import { ident, tableRef } from '../identifiers.ts';
 import { all, any, holdReasons, joins, type Reason } from './protection.ts';
-import { requestReason } from './protected.ts';
+import { requestElsewhereReason, requestReason } from './protected.ts';
 import { before, future, infinite, notBefore, unreadable, type Condition, type TimeReading } from './times.ts';
 import { inStore, storeOf } from '../../manifest/ids.ts';
 
@@ -107,7 +108,15 @@ function ownProtection(scope: Scope, table: string, alias: string): Reason[] {
   const { holds } = scope;
   const paths = holds.subjects.length + holds.requested.length === 0 ? [] : subjectPaths(table, scope.edges, scope.manifest, scope.store);
   const requested = paths.filter(({ subject }) => holds.requested.includes(subject));
-  const reasons = [...holdReasons(table, alias, holds, paths, scope.catalog), ...requested.map((path) => requestReason(path, alias))];
+  const elsewhere =
+    holds.requested.length === 0
+      ? []
+      : namedElsewhere(table, scope.edges, scope.manifest, scope.store).filter(({ subject }) => holds.requested.includes(subject));
+  const reasons = [
+    ...holdReasons(table, alias, holds, paths, scope.catalog),
+    ...requested.map((path) => requestReason(path, alias)),
+    ...elsewhere.map((way) => requestElsewhereReason(way, alias)),
+  ];
   const floor = scope.manifest.tables[`${scope.store}.${table}`]?.floor;
   if (floor !== null && floor !== undefined) {
     const column = columnOf(scope, table, floor.after);
