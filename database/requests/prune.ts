@@ -32,6 +32,11 @@ export async function pruneRequests(home: Store, manifest: Manifest, now: Date, 
     for (const table of BEFORE) await sql`delete from ${sql.id('probity', table)} where request_id = any (${gone}::text[])`.execute(trx);
     await sql`delete from probity.request where request_id = any (${ids}::text[])`.execute(trx);
     await sql`delete from probity.request_batch where batch_id = any (${gone}::text[])`.execute(trx);
+    // Whoever was never told of leaves no keys behind; those of an erasure went with its certificate.
+    for (const table of ['run_key', 'run_person'])
+      await sql`
+        delete from ${sql.id('probity', table)} where run_id in (
+          select n.run_id from probity.notice n where n.request_id = any (${gone}::text[]) and n.news <> 'erasure')`.execute(trx);
     for (const table of AFTER) await sql`delete from ${sql.id('probity', table)} where request_id = any (${gone}::text[])`.execute(trx);
     await sql`
       delete from probity.plan p where p.hash = any (${plans.rows.map(({ hash }) => hash)}::text[])

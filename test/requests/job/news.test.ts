@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newsWorkflowId, startNews } from '../../../client/requests/start.ts';
 import { dueNews } from '../../../database/requests/news.ts';
+import { pruneRequests } from '../../../database/requests/prune.ts';
 import { withClient, withWorker } from '../../support/worker.ts';
 import { ACKNOWLEDGED, MAILER, startRecipient, type Recipient } from './support.ts';
 import { jobWorld, type JobWorld } from './world.ts';
@@ -95,6 +96,7 @@ test('recipients hear of a rectification once it is answered, and of one that wa
   expect(heard().slice(before)).toMatchObject([{ kind: 'rectification', people: [{ identities: { email: ['Person2@canary.example'] } }] }]);
   expect(await said('status', ids[0]!)).toContain('agency (rectification) task open');
   expect(await said('status', ids[0]!)).not.toContain('certificate');
+  expect((await keysLeft()).length).toBeGreaterThan(0);
   await world.probity(['request', 'told', ids[0]!, '--recipient', 'agency']);
   expect(await keysLeft()).toEqual([]);
 }, 60_000);
@@ -110,4 +112,16 @@ test('a manifest that only observes tells nobody', async () => {
   await told();
   expect(heard().length).toBe(before);
   expect(await due()).toEqual([{ request: id, news: 'restriction' }]);
+}, 60_000);
+
+test('whoever was never told of goes with the request', async () => {
+  const open = ['request', 'open', '--kind', 'rectification', '--subject', 'customer', '--verified-by', 'login', '--evidence', 'S-1'];
+  const id = /R-\d+/.exec((await world.probity(open, { input: '5\n' })).out)![0];
+  await world.probity(['request', 'reply', id, '--sent']);
+  await world.shop(`update probity.manifest_version set canonical = jsonb_set(canonical, '{mode}', '"enforce"')`);
+  await told();
+  expect((await keysLeft()).map((row) => (row as { run_id: string }).run_id)).toContain(`rectification-${id}`);
+  await world.shop(`update probity.request set closed_at = closed_at - interval '4 years' where request_id = $1`, [id]);
+  expect(await pruneRequests(world.project.home, world.project.manifest, new Date(), 10)).toBe(1);
+  expect((await keysLeft()).map((row) => (row as { run_id: string }).run_id)).not.toContain(`rectification-${id}`);
 }, 60_000);
