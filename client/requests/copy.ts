@@ -6,7 +6,6 @@ import type { RequestRow } from '../../database/requests/model.ts';
 import { regimesOfPeople, type Person } from '../../database/requests/people.ts';
 import { readRequests } from '../../database/requests/read.ts';
 import { openManyIdentities, recordLooks } from '../../database/requests/vault.ts';
-import { currentManifest } from '../../database/runs.ts';
 import type { Catalog } from '../../domain/catalog.ts';
 import { processingRecord, type ProcessingRecord } from '../../domain/processing/record.ts';
 import { OFFICER, type Actor } from '../../domain/requests/actor.ts';
@@ -34,6 +33,7 @@ import { Refused } from '../refused.ts';
 import { act, leadsTo, noSuchRequest } from './change.ts';
 import { clockOf } from './clock.ts';
 import { CopyFiles, type CopyFile } from './copy-files.ts';
+import { inForceHere } from './in-force.ts';
 import { masterKeys } from './seal.ts';
 
 export interface CopyOptions {
@@ -135,12 +135,7 @@ interface Making {
 /** What is known before anybody looks: the manifest in force and the stores as they are. */
 async function prepare(project: Project, row: Making['row']): Promise<Making> {
   const { home, stores } = project;
-  const version = await currentManifest(home.db);
-  if (version === null) throw new Refused('No manifest is in force: put yours in force with `probity apply`');
-  const { manifest, hash } = version;
-  const missing = Object.keys(manifest.stores).filter((name) => !stores.has(name));
-  if (missing.length > 0)
-    throw new Refused(`The manifest in force names stores that yours does not (${missing.join(', ')}): probity apply`);
+  const { manifest, hash } = await inForceHere(project);
   const catalogs: Record<string, Catalog> = {};
   for (const name of Object.keys(manifest.stores)) catalogs[name] = await readCatalog(stores.get(name)!);
   const at = await storeClock(home);

@@ -4,7 +4,6 @@ import { insertDecision, readPreapproval } from '../../database/requests/decisio
 import { planEnvelope, type EnvelopePlan } from '../../database/requests/envelope.ts';
 import { listExceptions, type ListedException } from '../../database/requests/exceptions.ts';
 import { MovedOn } from '../../database/requests/planned.ts';
-import { currentManifest, type ManifestVersion } from '../../database/runs.ts';
 import { inTransaction } from '../../database/store.ts';
 import { ENVELOPE_ID, mayDecide, type Decision, type Preapproval } from '../../domain/requests/decision.ts';
 import { envelopeHash, envelopeOf } from '../../domain/requests/envelope.ts';
@@ -16,6 +15,7 @@ import type { Project } from '../project.ts';
 import { Refused } from '../refused.ts';
 import { readSigningKey } from '../signing.ts';
 import type { By } from './change.ts';
+import { inForce, inForceHere } from './in-force.ts';
 import { masterKeys } from './seal.ts';
 
 export type { EnvelopePlan } from '../../database/requests/envelope.ts';
@@ -32,6 +32,7 @@ export interface ShownEnvelope {
 
 /** Null: the manifest in force has none. Throws `Refused` without a manifest in force, `SigningKeyMissing` without the service's key. */
 export async function readEnvelope(project: Project): Promise<ShownEnvelope | null> {
+  await requireHome(project);
   const { manifest } = await inForce(project);
   const envelope = envelopeOf(manifest);
   if (envelope === null) return null;
@@ -51,6 +52,7 @@ export async function approveEnvelope(
   token: string,
 ): Promise<{ readonly decision: Decision; readonly preapproval: Preapproval }> {
   const key = readSigningKey(project.env);
+  await requireHome(project);
   const { manifest } = await inForce(project);
   const envelope = envelopeOf(manifest);
   if (envelope === null || envelopeHash(envelope) !== hash)
@@ -69,10 +71,8 @@ export async function approveEnvelope(
 /** Does by hand what the night would do. Throws `Refused` where the stores of the manifest in force are not those at hand. */
 export async function planEnvelopeNow(project: Project, { actor, now }: By): Promise<EnvelopePlan> {
   const { home, stores } = project;
-  const version = await inForce(project);
-  const missing = Object.keys(version.manifest.stores).filter((name) => !stores.has(name));
-  if (missing.length > 0)
-    throw new Refused(`The manifest in force names stores that yours does not (${missing.join(', ')}): probity apply`);
+  await requireHome(project);
+  const version = await inForceHere(project);
   const publicKey = createPublicKey(readSigningKey(project.env));
   const at = now ?? (await storeClock(home));
   return planEnvelope({ home, stores, version, publicKey, actor, now: at, vault: masterKeys(project.env) }).catch((error: unknown) => {
@@ -84,11 +84,4 @@ export async function planEnvelopeNow(project: Project, { actor, now }: By): Pro
 export async function exceptions(project: Project, limit: number): Promise<ListedException[]> {
   await requireHome(project);
   return listExceptions(project.home, limit);
-}
-
-async function inForce(project: Project): Promise<ManifestVersion> {
-  await requireHome(project);
-  const version = await currentManifest(project.home.db);
-  if (version === null) throw new Refused('No manifest is in force: put yours in force with `probity apply`');
-  return version;
 }

@@ -9,7 +9,7 @@ import { currentPlan, type BoundPlan } from '../../database/requests/plans.ts';
 import { readEvents, readRows } from '../../database/requests/read.ts';
 import { forgetHits, readScan } from '../../database/requests/scan-result.ts';
 import { tellWorkers } from '../../database/requests/verbs.ts';
-import { currentManifest, readManifest, type ManifestVersion } from '../../database/runs.ts';
+import { readManifest } from '../../database/runs.ts';
 import { inTransaction } from '../../database/store.ts';
 import type { CertificateFile } from '../../domain/evidence/certificate.ts';
 import { membersHash, planStores } from '../../domain/requests/plan.ts';
@@ -20,6 +20,7 @@ import { requireHome } from '../migrate.ts';
 import type { Project } from '../project.ts';
 import { Refused } from '../refused.ts';
 import { leadsTo, noSuchRequest, type By } from './change.ts';
+import { inForce, inForceHere } from './in-force.ts';
 import { lastDone } from './read.ts';
 import { masterKeys } from './seal.ts';
 
@@ -92,10 +93,7 @@ async function planned(
     if (!PLANNED.includes(row.kind)) throw new Refused(`${row.id}: a request for ${row.kind} erases nothing, so there is nothing to plan`);
     leadsTo(row, 'plan');
   }
-  const version = await inForce(project);
-  const missing = Object.keys(version.manifest.stores).filter((name) => !stores.has(name));
-  if (missing.length > 0)
-    throw new Refused(`The manifest in force names stores that yours does not (${missing.join(', ')}): probity apply`);
+  const version = await inForceHere(project);
   const asOf = now ?? (await storeClock(home));
   const vault = masterKeys(project.env);
   const made = await makePlan({ home, stores, version, id, rows, actor, asOf, vault, leaveUnknown, ...(progress && { progress }) }).catch(
@@ -105,12 +103,6 @@ async function planned(
   const [only] = rows;
   const what = rows.length === 1 && only !== undefined ? only.id : `${rows.length} requests`;
   throw new Refused([`${what} cannot be carried out:`, ...made.problems.map((it) => `  ${it}`)].join('\n'));
-}
-
-async function inForce({ home }: Project): Promise<ManifestVersion> {
-  const version = await currentManifest(home.db);
-  if (version === null) throw new Refused('No manifest is in force: put yours in force with `probity apply`');
-  return version;
 }
 
 function refusedWhen(error: unknown): never {
