@@ -2,6 +2,7 @@ import { sql, type RawBuilder } from 'kysely';
 import { SEPARATOR, wholeKey, type Term, type TermIndex } from '../../domain/requests/tokens.ts';
 import type { NamedColumns, ScanTable } from '../../domain/requests/scan-scope.ts';
 import { ident, tableRef } from '../identifiers.ts';
+import { any } from '../retention/protection.ts';
 import type { Condition } from '../retention/times.ts';
 import { holdsToken } from './scan-tokens.ts';
 
@@ -94,17 +95,13 @@ function isPartitioned({ table, relation, range }: CandidateQuery): boolean {
   return range === null && table.wholeParent && relation === table.table;
 }
 
-function any(conditions: readonly RawBuilder<unknown>[]): RawBuilder<unknown> {
-  return conditions.length === 0 ? sql`false` : sql`(${sql.join(conditions, sql` or `)})`;
-}
-
 /** The text `b.body`, in lower case and fenced so that it is made once, may hold it. What is cheap to look for is looked for first. */
-function standsIn({ kind, token, word, pattern }: Term): RawBuilder<unknown> {
-  if (word !== '') return sql`strpos(b.body, ${word}::text) > 0`;
-  const matches = sql`b.body ~ ${pattern}::text`;
+function standsIn({ kind, token, word, pattern }: Term): Condition {
+  if (word !== '') return sql<boolean>`strpos(b.body, ${word}::text) > 0`;
+  const matches = sql<boolean>`b.body ~ ${pattern}::text`;
   // Its digits in order, whatever stands between them.
-  if (kind === 'phone') return sql`(b.body like ${`%${[...token].join('%')}%`}::text and ${matches})`;
-  return kind === 'called' ? sql`(strpos(b.body, ${token}::text) > 0 and ${matches})` : matches;
+  if (kind === 'phone') return sql<boolean>`(b.body like ${`%${[...token].join('%')}%`}::text and ${matches})`;
+  return kind === 'called' ? sql<boolean>`(strpos(b.body, ${token}::text) > 0 and ${matches})` : matches;
 }
 
 function wholeValue({ columns, when }: NamedColumns): RawBuilder<unknown> {
@@ -115,13 +112,13 @@ function wholeValue({ columns, when }: NamedColumns): RawBuilder<unknown> {
 }
 
 /** Columns that hold an identity as their whole value. Numbers and UUIDs are compared as what they are: making texts of them costs more than reading them. */
-function wholeValues({ table, index }: CandidateQuery): RawBuilder<unknown>[] {
+function wholeValues({ table, index }: CandidateQuery): Condition[] {
   const named = table.named.flatMap((it) => {
     const values = index.whole.get(wholeKey(it.subject, it.identity)) ?? [];
     const [column] = it.columns;
     const type = it.columns.length === 1 ? NATIVE[table.types[column!] ?? ''] : undefined;
     if (type === undefined || Object.keys(it.when).length > 0)
-      return values.length === 0 ? [] : [sql`${wholeValue(it)} = any(${values}::text[])`];
+      return values.length === 0 ? [] : [sql<boolean>`${wholeValue(it)} = any(${values}::text[])`];
     return among(column!, type, values);
   });
   const ids = index.texts.flatMap(({ kind, value }) => (kind === 'id' ? [value] : []));
@@ -146,9 +143,9 @@ const NATIVE: Readonly<Record<string, NativeType>> = {
   uuid: { name: 'uuid', holds: (value) => UUID.test(value) },
 };
 
-function among(column: string, { name, holds }: NativeType, values: readonly string[]): RawBuilder<unknown>[] {
+function among(column: string, { name, holds }: NativeType, values: readonly string[]): Condition[] {
   const held = values.filter(holds);
-  return held.length === 0 ? [] : [sql`${ident('t', column)} = any(${held}::${sql.raw(name)}[])`];
+  return held.length === 0 ? [] : [sql<boolean>`${ident('t', column)} = any(${held}::${sql.raw(name)}[])`];
 }
 
 function isUuid(table: ScanTable, column: string): boolean {

@@ -1,6 +1,9 @@
 import { sql, type RawBuilder } from 'kysely';
 import { AT, NEAR_DOMAIN, type TermIndex } from '../../domain/requests/tokens.ts';
 import { calledStems } from '../../domain/requests/called.ts';
+import { PHONE_TAIL } from '../../domain/requests/phones.ts';
+import { any } from '../retention/protection.ts';
+import type { Condition } from '../retention/times.ts';
 
 /**
  * Words and numbers of many people are looked for by asking of each token of a text whether it is one of theirs: a list of constants is hashed, so that
@@ -19,13 +22,9 @@ const BETWEEN_DIGITS = [' ', '\t', '(', ')', '.', '/', '-', '+'];
 const SHORT = 24;
 const ENCODED_PLUS = String.raw`%(?:25)*2b|\\+u002b|&#43;`;
 const ENCODED = String.raw`%(?:25)*[0-9a-f]{2}|\\+u[0-9a-f]{4}|\\+[bfnrt"/]|&#x?[0-9a-f]+;`;
-/** Digits of a telephone number by which it is looked up. */
-const TAIL = 7;
-
-type Condition = RawBuilder<boolean>;
 
 /** Of `text`, which is the columns in lower case, one below the other: whether a token of it is one of the run. */
-export function holdsToken(text: RawBuilder<unknown>, columns: readonly RawBuilder<unknown>[], index: TermIndex): RawBuilder<unknown> {
+export function holdsToken(text: RawBuilder<unknown>, columns: readonly RawBuilder<unknown>[], index: TermIndex): Condition {
   // What is encoded is looked at once more as far as tokens need it decoded.
   const decoded = exists(sql`(select ${decode(text)} as body offset 0) d`, any(inPlain(sql`d.body`, [sql`d.body`], index)));
   const encoded = any(['%', '\\', '&#'].map((sign) => has(text, sign)));
@@ -34,10 +33,10 @@ export function holdsToken(text: RawBuilder<unknown>, columns: readonly RawBuild
 
 function inPlain(text: RawBuilder<unknown>, columns: readonly RawBuilder<unknown>[], index: TermIndex): Condition[] {
   return [
-    ...(index.kinds.has('email') ? [holdsEmail(text, columns, index)] : []),
-    ...(index.kinds.has('phone') ? [holdsNumber(text, columns, tokensOf(index, 'phone'))] : []),
-    ...(index.kinds.has('id') ? [holdsId(text, index)] : []),
-    ...(index.kinds.has('called') ? [holdsCalled(text, index)] : []),
+    ...(index.tokens.has('email') ? [holdsEmail(text, columns, index)] : []),
+    ...(index.tokens.has('phone') ? [holdsNumber(text, columns, tokensOf(index, 'phone'))] : []),
+    ...(index.tokens.has('id') ? [holdsId(text, index)] : []),
+    ...(index.tokens.has('called') ? [holdsCalled(text, index)] : []),
   ];
 }
 
@@ -71,8 +70,8 @@ function holdsEmail(text: RawBuilder<unknown>, columns: readonly RawBuilder<unkn
 function holdsNumber(text: RawBuilder<unknown>, columns: readonly RawBuilder<unknown>[], tokens: readonly string[]): Condition {
   const found = (column: RawBuilder<unknown>) => sql`regexp_matches(${column}, ${DIGITS}::text, 'g') m
     cross join lateral (select regexp_replace(m[1], '[^0-9]', '', 'g') as digits offset 0) d
-    cross join lateral generate_series(1, length(d.digits) - ${TAIL - 1}) s (start)`;
-  const tail = among(sql`substr(d.digits, s.start, ${TAIL})`, tokens);
+    cross join lateral generate_series(1, length(d.digits) - ${PHONE_TAIL - 1}) s (start)`;
+  const tail = among(sql`substr(d.digits, s.start, ${PHONE_TAIL})`, tokens);
   const held = columns.map((column) => {
     const short = sql`octet_length(${column}) <= ${SHORT} and octet_length(${column}) = length(${column})`;
     return sql<boolean>`(${column} ~ ${NUMBER}::text and case when ${short} then ${shortHoldsNumber(column, tokens)} else ${exists(found(column), tail)} end)`;
@@ -85,8 +84,8 @@ function shortHoldsNumber(text: RawBuilder<unknown>, tokens: readonly string[]):
   const digits = BETWEEN_DIGITS.reduce((rest, sign) => sql`replace(${rest}, ${sign}::text, '')`, text);
   // Inside each other, so that it ends where the text does.
   let held: Condition = sql`false`;
-  for (let start = SHORT - TAIL + 1; start >= 1; start--)
-    held = sql`(length(d.digits) >= ${start + TAIL - 1} and (${among(sql`substr(d.digits, ${start}, ${TAIL})`, tokens)} or ${held}))`;
+  for (let start = SHORT - PHONE_TAIL + 1; start >= 1; start--)
+    held = sql`(length(d.digits) >= ${start + PHONE_TAIL - 1} and (${among(sql`substr(d.digits, ${start}, ${PHONE_TAIL})`, tokens)} or ${held}))`;
   return sql`(select ${held} from (select ${digits} as digits offset 0) d)`;
 }
 
@@ -124,8 +123,4 @@ function among(value: RawBuilder<unknown>, tokens: readonly string[]): Condition
 
 function exists(from: RawBuilder<unknown>, condition: Condition): Condition {
   return sql`exists (select from ${from} where ${condition})`;
-}
-
-function any(conditions: readonly Condition[]): Condition {
-  return conditions.length === 0 ? sql`false` : sql`(${sql.join(conditions, sql` or `)})`;
 }

@@ -6,6 +6,7 @@ import { EMAIL } from '../../domain/serving/replica.ts';
 import type { Manifest } from '../../manifest/model.ts';
 import { translating } from '../errors.ts';
 import { ident, tableRef } from '../identifiers.ts';
+import { addressText } from '../requests/erasure/reach.ts';
 import { resolvePeople } from '../requests/resolve.ts';
 import { inTransaction, type Store } from '../store.ts';
 import { all, joins, type Reason } from './protection.ts';
@@ -26,9 +27,9 @@ export function requestReason({ subject, steps, keyColumns }: SubjectPath, alias
 /** The same by a column that names somebody of another store. */
 export function requestElsewhereReason({ subject, identity, steps, column, when }: NamedElsewhere, alias: string): Reason {
   return reason(steps, alias, (last) => {
-    const value = sql<string>`${ident(last, column)}::text`;
+    const value = ident(last, column);
     const conditions = Object.entries(when).map(([name, wanted]) => sql<boolean>`${ident(last, name)}::text = ${String(wanted)}`);
-    const named = identity === EMAIL ? sql<string>`lower(btrim(${value}))` : value;
+    const named = identity === EMAIL ? addressText(value) : sql<string>`${value}::text`;
     return { subject, identity, value: conditions.length === 0 ? named : sql<string>`case when ${all(conditions)} then ${named} end` };
   });
 }

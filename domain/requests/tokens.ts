@@ -246,7 +246,6 @@ export interface TermIndex {
   readonly whole: ReadonlyMap<string, readonly string[]>;
   /** All that are looked for in texts. */
   readonly texts: readonly Term[];
-  readonly kinds: ReadonlySet<TermKind>;
   /** What a text that holds one of that kind holds, each once. */
   readonly tokens: ReadonlyMap<TermKind, readonly string[]>;
   /** Of the words that stand for ids. */
@@ -276,7 +275,6 @@ export function indexTerms(terms: readonly Term[], called: readonly Called[] = [
       ]),
     ),
     texts: terms.filter(({ kind }) => kind !== 'value' && kind !== 'near'),
-    kinds: new Set(terms.map(({ kind }) => kind)),
     tokens: new Map([...Map.groupBy(terms, ({ kind }) => kind)].map(([kind, its]) => [kind, [...new Set(its.map(({ token }) => token))]])),
     shortestId: of('id').reduce((least, { token }) => Math.min(least, token.length), Infinity),
     windows: near.length < emails.length ? null : [...new Set(sizes)],

@@ -105,8 +105,8 @@ export function identityKeys(identity: string, who: Who): { value: RawBuilder<un
 }
 
 /** People write one address in several ways: no outer blanks, no case. As the consent ledger compares them. */
-export function addressText(value: RawBuilder<unknown>): RawBuilder<unknown> {
-  return sql`lower(btrim(${value}::text))`;
+export function addressText(value: RawBuilder<unknown>): RawBuilder<string> {
+  return sql<string>`lower(btrim(${value}::text))`;
 }
 
 function sideOf(way: ErasureWay, value: RawBuilder<unknown>): RawBuilder<unknown> {
