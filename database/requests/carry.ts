@@ -4,7 +4,7 @@ import { runRecords, takeStep, type StepRequest } from '../ledger.ts';
 import { releaseLease, takeLease, whileLeased, type Lease } from '../lease.ts';
 import type { Store } from '../store.ts';
 import { eraseChunk } from './erasure/chunk.ts';
-import { verifyChunk } from './erasure/count.ts';
+import { verifyErasure } from './erasure/count.ts';
 import { countKeys, type HeldElsewhere, type People } from './erasure/keys.ts';
 import type { ErasureTarget } from './erasure/target.ts';
 
@@ -103,7 +103,7 @@ export async function carryOut(
         taken += 1;
         beat(taken, chunks.length);
       }
-      const found = await verify(chunks, await heldElsewhere(), () => beat(taken, chunks.length));
+      const found = await verify(targets, chunks, await heldElsewhere(), () => beat(taken, chunks.length));
       if (found.remaining > 0 && pass + 1 < MOST_PASSES) continue;
       const body = { range: `at ${found.snapshot}`, counts: { ...found.counts, remaining: found.remaining }, cursor: null };
       await takeStep(store, { ...step(), runId, kind: CLOSING, pass, cutOff: null }, () => Promise.resolve(body), faults);
@@ -123,7 +123,7 @@ export async function cameMeanwhile(
   beat: () => void,
 ): Promise<number> {
   if (targets.every(({ target }) => target.tables.length === 0)) return 0;
-  return (await verify(await chunksOf(store, targets, runId), await heldElsewhere(), beat)).remaining;
+  return (await verify(targets, await chunksOf(store, targets, runId), await heldElsewhere(), beat)).remaining;
 }
 
 interface Chunk {
@@ -138,8 +138,9 @@ async function chunksOf(store: Store, targets: readonly ClassTarget[], runId: st
   });
 }
 
-/** After all of them: what one person's rows pin may go with somebody else's. */
+/** After all chunks, a class at once: what one person's rows pin may go with somebody else's. */
 async function verify(
+  targets: readonly ClassTarget[],
   chunks: readonly Chunk[],
   heldElsewhere: readonly HeldElsewhere[],
   beat: () => void,
@@ -147,8 +148,10 @@ async function verify(
   const counts: Record<string, number> = {};
   let remaining = 0;
   let snapshot = '';
-  for (const { target, people } of chunks) {
-    const found = await verifyChunk(target, { ...people, heldElsewhere });
+  for (const { class: of, target } of targets) {
+    const first = chunks.find(({ people }) => people.class === of);
+    if (first === undefined) continue;
+    const found = await verifyErasure(target, { runId: first.people.runId, chunk: null, class: of, heldElsewhere });
     remaining += found.remaining;
     snapshot = found.snapshot;
     for (const [name, rows] of Object.entries(found.counts)) counts[name] = (counts[name] ?? 0) + rows;

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readCatalog } from '../../database/catalog.ts';
 import { FAULT_POINTS } from '../../database/faults.ts';
 import { ERASURE_FAULT_POINTS, type ChunkFaults } from '../../database/requests/erasure/chunk.ts';
-import { countErasure, verifyChunk } from '../../database/requests/erasure/count.ts';
+import { countErasure, verifyErasure } from '../../database/requests/erasure/count.ts';
 import { removeKeys, writeKeys } from '../../database/requests/erasure/keys.ts';
 import { openErasure } from '../../database/requests/erasure/target.ts';
 import { possible, randomCase, refColumns, SUBJECT, type Case, type Row } from './executor/case.ts';
@@ -86,7 +86,7 @@ async function check(given: Case, seen: Record<string, number>): Promise<void> {
       expect(step.body.counts, 'counts').toEqual(dry.counts);
       expect(await contents(given), `contents after chunk ${chunk}`).toEqual(expectedContents(given, naive));
       expect(await run.take(chunk, undefined, true)).toMatchObject({ repeated: true, head: step.head });
-      const after = await verifyChunk(target, { runId, chunk, class: 0 });
+      const after = await verifyErasure(target, { runId, chunk, class: 0 });
       expect(after.remaining).toBe(0);
       for (const [key, rows] of Object.entries(step.body.counts)) seen[key.split(':')[0]!] = (seen[key.split(':')[0]!] ?? 0) + rows;
       left ||= Object.keys(expected).some((key) => /^(erased|masked|detached):/.test(key));

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { readCatalog } from '../../database/catalog.ts';
-import { countErasure, verifyChunk } from '../../database/requests/erasure/count.ts';
+import { countErasure, verifyErasure } from '../../database/requests/erasure/count.ts';
 import { analyseKeys, countKeys, removeKeys, writeKeys } from '../../database/requests/erasure/keys.ts';
 import { openErasure, type ErasureTarget } from '../../database/requests/erasure/target.ts';
 import type { StoreErasure, TableErasure } from '../../domain/requests/model.ts';
@@ -129,7 +129,7 @@ test('masks satisfy types, lengths, domains, checks over one and over several co
     expect(new Set(after.map((row) => String(row[column]))).size, column).toBe(50);
   expect((await run.take(0)).body.counts).toEqual({ 'kept:purpose:public.customer': 48 });
   expect(await world.query('select * from customer order by customer_id')).toEqual(after);
-  expect((await verifyChunk(target, { runId, chunk: 0, class: 0 })).remaining).toBe(0);
+  expect((await verifyErasure(target, { runId, chunk: 0, class: 0 })).remaining).toBe(0);
 });
 
 test('a trigger that keeps the time of the last change does not undo a mask', async () => {
@@ -142,10 +142,10 @@ test('a trigger that keeps the time of the last change does not undo a mask', as
   const target = await open([{ table: 'public.customer', rows: 'mask', masks: ['name', 'seen_at', 'updated_at'] }]);
   const runId = await keys([1]);
   await (await new Run(target, runId).open()).take(0);
-  expect((await verifyChunk(target, { runId, chunk: 0, class: 0 })).remaining).toBe(0);
+  expect((await verifyErasure(target, { runId, chunk: 0, class: 0 })).remaining).toBe(0);
   await world.query(`alter table customer disable trigger stamp; update customer set updated_at = '2026-02-01' where customer_id = 1`);
   await world.query('alter table customer enable trigger stamp');
-  expect((await verifyChunk(target, { runId, chunk: 0, class: 0 })).remaining).toBe(1);
+  expect((await verifyErasure(target, { runId, chunk: 0, class: 0 })).remaining).toBe(1);
 });
 
 test('of a closed list every row wears the same value', async () => {
@@ -304,7 +304,7 @@ test('a hold that is placed between the plan and the step holds the person as a 
   const dry = await countErasure(target, { runId, chunk: 0, class: 0 });
   expect([dry.counts, dry.heldPeople, dry.people]).toEqual([counts, 1, 2]);
   expect((await run.take(0)).body.counts).toEqual(counts);
-  expect((await verifyChunk(target, { runId, chunk: 0, class: 0 })).remaining).toBe(0);
+  expect((await verifyErasure(target, { runId, chunk: 0, class: 0 })).remaining).toBe(0);
   await world.query(`update probity.lease set fence = fence + 1 where table_name = 'public.note'`);
   await expect(run.take(0)).rejects.toMatchObject({ kind: 'fenced', table: 'public.note' });
 });

@@ -67,7 +67,7 @@ export async function countErasure(target: ErasureTarget, people: People): Promi
  * Re-reads every row of these people that the erasure is about: nothing is left to be deleted or masked but what is held, kept or pinned. More
  * may be left when rows came meanwhile, or when what pinned a row has gone with people of a later chunk: then the chunk is to be taken again.
  */
-export async function verifyChunk(target: ErasureTarget, people: People): Promise<ErasureCheck> {
+export async function verifyErasure(target: ErasureTarget, people: People): Promise<ErasureCheck> {
   return looking(target.store, async (trx) => {
     const look = await lookAt(trx, target, people, await activeHolds(trx), false);
     await settle(look, new Set());
