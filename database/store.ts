@@ -1,5 +1,6 @@
-import { Kysely, PostgresDialect, sql, type Transaction } from 'kysely';
+import { Kysely, sql, type Transaction } from 'kysely';
 import pg from 'pg';
+import { StoreDialect } from './dialect.ts';
 import { isOutOfReach, StoreError, translating } from './errors.ts';
 
 /** Long enough for a server across an ocean or one that is just waking; longer, and a wrong address looks like a hang. Milliseconds. */
@@ -58,7 +59,7 @@ export function openStore(options: StoreOptions): Store {
   // Without listeners a terminated backend would end our process. The query that used the connection fails on its own.
   pool.on('error', () => undefined);
   pool.on('connect', (client) => client.on('error', () => undefined));
-  const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
+  const db = new Kysely<unknown>({ dialect: new StoreDialect({ pool }) });
   let closing: Promise<void> | null = null;
   return { name, db, pool, close: () => (closing ??= pool.end()) };
 }

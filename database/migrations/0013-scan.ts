@@ -1,21 +1,16 @@
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
 
-/** What the scan after an erasure looks for, how far it is, and what it found: of a running request, removed when it closes. */
+/** How the scan after an erasure looks, how far it is, and what it found: of a running request, removed when it closes. */
 export const statements = [
-  `create table probity.run_term (
+  // Identities of a run that are not looked for in every text: of how many people, and how instead. Says nothing of anybody.
+  `create table probity.run_search (
     run_id text not null,
-    person integer not null,
-    subject text not null,
     identity text not null,
-    kind text not null check (kind in ('email', 'near', 'phone', 'id', 'name', 'called', 'value')),
-    -- By which texts are joined with it, what such a text contains or else matches, and the normal form that decides.
-    token text not null,
-    word text not null,
-    pattern text not null,
-    value text not null
+    how text not null check (how in ('not', 'value', 'called')),
+    people integer not null,
+    primary key (run_id, identity, how)
   )`,
-  `create index run_term_token on probity.run_term (run_id, kind, token)`,
   // Says nothing of anybody. One row for each range of blocks of each table; ranges of one table make it up without a gap.
   `create table probity.run_scan (
     run_id text not null,

@@ -7,7 +7,7 @@ import { translating } from '../errors.ts';
 import type { Store } from '../store.ts';
 import type { ExpectedRows } from './scan-query.ts';
 import { readRange, type Range, type Reader } from './scan-range.ts';
-import { readTerms, writeTerms } from './scan-terms.ts';
+import { termsOfRun } from './scan-terms.ts';
 
 /** 128 MB of 8 kB pages: some seconds of reading, after which nothing of it is repeated. */
 const RANGE_BLOCKS = 16_384;
@@ -58,9 +58,8 @@ export interface ScanProgress {
  * else. Throws `StoreError`; `busy` may be tried again.
  */
 export async function* scan(store: Store, scope: ScanScope, runId: string, options: ScanOptions = {}): AsyncGenerator<ScanProgress> {
-  await writeTerms(store, runId, options.names === true, scope.called);
+  const terms = await termsOfRun(store, runId, options.names === true, scope.called);
   await planRanges(store, scope, runId, options.rangeBlocks ?? RANGE_BLOCKS);
-  const terms = await readTerms(store, runId);
   const reader: Reader = {
     store,
     runId,

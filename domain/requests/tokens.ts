@@ -17,7 +17,7 @@ export interface Term {
   /** `key`, or the identity's name. */
   readonly identity: string;
   readonly kind: TermKind;
-  /** What a text that holds it holds too, for a join. ASCII in lower case, except for `value`. */
+  /** What a text that holds it holds too. ASCII in lower case, except for `value`. */
   readonly token: string;
   /** A word that such a text, in lower case, contains: cheaper to look for than a pattern. Empty where there is none to go by. */
   readonly word: string;
@@ -250,14 +250,13 @@ export interface TermIndex {
   readonly tokens: ReadonlyMap<TermKind, readonly string[]>;
   /** Of the words that stand for ids. */
   readonly shortestId: number;
-  /** Characters before the sign of `near` tokens; null: an address has none, so that all are looked for as they are. */
-  readonly windows: readonly number[] | null;
+  /** The `near` tokens by their characters before the sign; null: an address has none, so that all are looked for as they are. */
+  readonly near: ReadonlyMap<number, readonly string[]> | null;
 }
 
 export function indexTerms(terms: readonly Term[], called: readonly Called[] = []): TermIndex {
   const of = (kind: TermKind): Term[] => terms.filter((term) => term.kind === kind);
   const [near, emails] = [of('near'), of('email')];
-  const sizes = near.map(({ token }) => splitAddress(token)[0].length);
   return {
     emails: Map.groupBy(emails, ({ value }) => value),
     phones: Map.groupBy(of('phone'), ({ token }) => token),
@@ -277,7 +276,8 @@ export function indexTerms(terms: readonly Term[], called: readonly Called[] = [
     texts: terms.filter(({ kind }) => kind !== 'value' && kind !== 'near'),
     tokens: new Map([...Map.groupBy(terms, ({ kind }) => kind)].map(([kind, its]) => [kind, [...new Set(its.map(({ token }) => token))]])),
     shortestId: of('id').reduce((least, { token }) => Math.min(least, token.length), Infinity),
-    windows: near.length < emails.length ? null : [...new Set(sizes)],
+    near:
+      near.length < emails.length ? null : Map.groupBy(new Set(near.map(({ token }) => token)), (token) => splitAddress(token)[0].length),
   };
 }
 

@@ -104,7 +104,7 @@ test('what the plan keeps is told apart, and only tables with hits are searched 
   expect(shown(second.result.hits)).toEqual([...left, 'copied.body phone 1'].toSorted());
   expect(shown(second.result.expected)).toEqual(shown(first.result.expected));
   await removeScan(world.store, 'run');
-  for (const table of ['run_term', 'run_hit', 'run_scan']) expect((await world.query(`select from probity.${table}`)).rowCount).toBe(0);
+  for (const table of ['run_search', 'run_hit', 'run_scan']) expect((await world.query(`select from probity.${table}`)).rowCount).toBe(0);
 });
 
 test('names are found in a request of one person who asks for it', async () => {
@@ -133,7 +133,6 @@ test('what cannot be read is said, not passed over', async () => {
   try {
     await plant(world);
     await world.query(`insert into parted values ('2026-01-01', '${EMAIL}'), ('2026-01-02', 'x')`);
-    await world.query('analyze probity.run_term');
     const reader = world.as(`scan_reader_${process.pid}`);
     const { result } = await search({ ...world, store: reader }, 'run', [ANNA]);
     const reasons = Object.fromEntries(
@@ -221,7 +220,7 @@ test('no identity leaves the store: not in results, errors, our other tables or 
   said.push(readFileSync(inject('postgresLog'), 'latin1'));
   const { rows } = await world.query(`select relname as name from pg_class where relnamespace = 'probity'::regnamespace and relkind = 'r'`);
   for (const { name } of rows) {
-    if (name === 'run_key' || name === 'run_term') continue;
+    if (name === 'run_key') continue;
     const content = await world.query(`select string_agg(t::text, ' ') as text from probity.${String(name)} t`);
     said.push(String(content.rows[0]?.['text']));
   }
