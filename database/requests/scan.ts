@@ -9,8 +9,8 @@ import type { ExpectedRows } from './scan-query.ts';
 import { readRange, type Range, type Reader } from './scan-range.ts';
 import { termsOfRun } from './scan-terms.ts';
 
-/** 128 MB of 8 kB pages: some seconds of reading, after which nothing of it is repeated. */
-const RANGE_BLOCKS = 16_384;
+/** 32 MB of 8 kB pages: some seconds of reading at most, after which nothing of it is repeated, and lanes end at about the same time. */
+const RANGE_BLOCKS = 4_096;
 /** A range that takes longer is halved. Milliseconds. */
 const STATEMENT_TIMEOUT_MS = 60_000;
 /** Statements at the same time. */
@@ -123,11 +123,13 @@ async function readClasses(store: Store, runId: string): Promise<ReadonlyMap<num
   return new Map(rows.map((row) => [row.person, row.class]));
 }
 
+/** Of the largest tables first: what is left at the end is small, and no lane waits long for another. */
 async function readRanges(store: Store, runId: string): Promise<{ readonly open: Range[]; readonly total: number }> {
   const { rows } = await translating(store, () =>
     sql<Range & { done: boolean }>`
       select s.table_name, s.relation, s.from_block, s.to_block, s.snapshot is not null as done
-      from probity.run_scan s where s.run_id = ${runId} order by s.table_name, s.relation, s.from_block`.execute(store.db),
+      from probity.run_scan s where s.run_id = ${runId}
+      order by count(*) over (partition by s.relation) desc, s.table_name, s.relation, s.from_block`.execute(store.db),
   );
   return { open: rows.filter(({ done }) => !done), total: rows.length };
 }
