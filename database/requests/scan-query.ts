@@ -70,13 +70,10 @@ export function candidateRows(query: CandidateQuery): RawBuilder<CandidateRow> {
   const kept = expected.map(({ condition }) => (condition === null ? sql`true` : sql`coalesce((${condition}), false)`));
   const texts = table.text.filter((column) => !isUuid(table, column));
   const looked = index.texts.length > 0 && texts.length > 0;
+  const few = index.texts.length <= FEW_TERMS;
   const columns = texts.map((_, at) => ident('b', `text_${at}`));
-  const standing = index.texts.length <= FEW_TERMS ? index.texts.map(standsIn) : [holdsToken(sql`b.body`, columns, index)];
-  const body = sql`
-    cross join lateral (
-      select e.*, ${sql.join(texts.map((_, at) => ident('e', `text_${at}`)), sql` || E'\n' || `)} as body
-      from (select ${sql.join(texts.map((column, at) => sql`lower(coalesce(${ident('t', column)}::text collate "C", '')) as ${ident(`text_${at}`)}`))} offset 0) e offset 0
-    ) b`; // prettier-ignore
+  const standing = few ? index.texts.map(standsIn) : [holdsToken(sql`b.body`, columns, index)];
+  const body = sql`cross join lateral (${few ? oneText(texts) : eachText(texts)} offset 0) b`;
   return sql<CandidateRow>`
     select ${location} as location, array[${sql.join(values.map((value) => sql`case when octet_length(${value}) <= ${MOST_VALUE} then ${value} end`))}]::text[] as values,
       array[${sql.join(values.map((value) => sql`coalesce(octet_length(${value}) > ${MOST_VALUE}, false)`))}]::boolean[] as too_long,
@@ -84,6 +81,23 @@ export function candidateRows(query: CandidateQuery): RawBuilder<CandidateRow> {
     from ${rows(query)} ${looked ? body : sql``}
     where ${query.range ?? sql`true`} and ${any([...wholeValues(query), ...(looked ? standing : [])])}
     limit ${limit}`;
+}
+
+/** The columns in lower case, one below the other. */
+function oneText(columns: readonly string[]): RawBuilder<unknown> {
+  return sql`select lower(${sql.join(columns.map(plainText), sql` || E'\n' || `)}) as body`;
+}
+
+/** And each of them. */
+function eachText(columns: readonly string[]): RawBuilder<unknown> {
+  const names = columns.map((_, at) => `text_${at}`);
+  const each = columns.map((column, at) => sql`lower(${plainText(column)}) as ${ident(names[at]!)}`);
+  const body = sql.join(names.map((name) => ident('e', name)), sql` || E'\n' || `); // prettier-ignore
+  return sql`select e.*, ${body} as body from (select ${sql.join(each)} offset 0) e`;
+}
+
+function plainText(column: string): RawBuilder<unknown> {
+  return sql`coalesce(${ident('t', column)}::text collate "C", '')`;
 }
 
 /** The rows of a partition or a table itself; what inherits from it is a table of its own. */
