@@ -4,7 +4,10 @@ import { StoreError } from '../database/errors.ts';
 import { listHolds, placeHold, releaseHold } from '../database/holds.ts';
 import { wakeHeld } from '../database/serving/outbox.ts';
 import { countHeldBySubject, countHeldByTable, reached } from '../database/retention/held.ts';
+import { countNamed, namesOfSubject, reachedElsewhere } from '../database/retention/held-names.ts';
+import type { PersonName } from '../database/retention/names.ts';
 import type { Store } from '../database/store.ts';
+import { namesOthers } from '../domain/retention/elsewhere.ts';
 import { storeEdges } from '../domain/retention/graph.ts';
 import { parseConditions, type Hold, type TableHold } from '../domain/retention/hold.ts';
 import { nearest } from '../manifest/nearest.ts';
@@ -76,7 +79,7 @@ export async function holdTable(
   }
 }
 
-/** Holds every row that belongs to a subject, in each store in which a path leads to it. Throws `Refused` for a subject that is not there. */
+/** Holds every row that belongs to a subject, in each store in which a path leads to it, or to a column that names it. Throws `Refused` for a subject that is not there. */
 export async function holdSubject(
   project: Project,
   options: HoldOptions & { readonly subject: string; readonly key: readonly string[]; readonly store: string | null },
@@ -88,17 +91,22 @@ export async function holdSubject(
     throw new Refused(`The manifest knows no subject ${options.subject}; it knows ${Object.keys(manifest.subjects).join(', ') || 'none'}`);
   if (options.key.length !== subject.key.length)
     throw new Refused(`The key of ${options.subject} is ${subject.key.join(', ')}: give ${subject.key.length} value(s)`);
+  const names = await namesOfSubject(options.subject, options.key, { manifest, storeNamed: (name) => project.stores.get(name)! });
   const rows: Record<string, number> = {};
   const stores: Store[] = [];
   const notReached: string[] = [];
   for (const [name, store] of project.stores) {
     const edges = storeEdges(await readCatalog(store), manifest);
     const wanted = options.store === null || options.store === name;
-    if (!wanted || reached(edges, manifest, name, options.subject).length === 0) {
+    const named = reachedElsewhere(edges, manifest, name, options.subject);
+    if (!wanted || reached(edges, manifest, name, options.subject).length + named.size === 0) {
       notReached.push(name);
       continue;
     }
-    const counts = await countHeldBySubject(store, edges, manifest, options.subject, options.key);
+    const counts = {
+      ...(await countHeldBySubject(store, edges, manifest, options.subject, options.key)),
+      ...(await countNamed(store, named, names)),
+    };
     for (const [table, count] of Object.entries(counts)) rows[`${name}.${table}`] = count;
     stores.push(await holdingStore(project, name));
   }
@@ -106,7 +114,7 @@ export async function holdSubject(
     throw new Refused(`No path leads to ${options.subject} in ${options.store ?? 'any store'}: nothing would be held`);
   if (rows[subject.table] === 0) throw new Refused(`There is no ${options.subject} with this key: nothing would be held`);
   const scope = { kind: 'subject', subject: options.subject, key: options.key } as const;
-  for (const store of stores) await place(project, store, { id, scope, ...rest(options) });
+  for (const store of stores) await place(project, store, { id, scope, ...rest(options) }, namesOthers(manifest, store.name) ? names : []);
   return { id, rows, stores: stores.map((store) => store.name), notReached, durability: await durability(project) };
 }
 
@@ -168,9 +176,9 @@ async function holdingStore(project: Project, name: string): Promise<Store> {
   return store;
 }
 
-async function place(project: Project, store: Store, hold: Omit<Hold, 'placedAt'>): Promise<void> {
+async function place(project: Project, store: Store, hold: Omit<Hold, 'placedAt'>, names: readonly PersonName[] = []): Promise<void> {
   try {
-    await placeHold(store, hold, queued(project));
+    await placeHold(store, hold, queued(project), names);
   } catch (error) {
     if (error instanceof StoreError && error.kind === 'constraint')
       throw new Refused(`There is already a hold ${hold.id} in ${store.name}`);

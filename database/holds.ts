@@ -80,6 +80,15 @@ export async function listHolds(store: Store, options: { readonly released: bool
   return rows.map((row) => ({ ...toHold(row), releasedAt: row.released_at?.toISOString() ?? null }));
 }
 
+/** By which a store's rows name whoever a hold is on. */
+export interface HeldName {
+  readonly hold: string;
+  readonly subject: string;
+  /** `key`, or an identity such as `email`. */
+  readonly identity: string;
+  readonly value: string;
+}
+
 /** Whether what must not be lost with the store is queued for the sink that the manifest names. */
 export interface Queued {
   readonly sink: boolean;
@@ -88,11 +97,17 @@ export interface Queued {
 const NOT_QUEUED: Queued = { sink: false };
 
 /**
- * Places a hold. When this returns, no row under it will be changed by any step that has not committed before.
+ * Places a hold, with what the store's own rows name the person by. When this returns, no row under it will be changed by any step that has not committed before.
  * Throws a `StoreError` of kind `busy` when batches did not let go in time: the hold is then not placed.
  */
-export async function placeHold(store: Store, hold: Omit<Hold, 'placedAt'>, queued = NOT_QUEUED): Promise<void> {
+export async function placeHold(
+  store: Store,
+  hold: Omit<Hold, 'placedAt'>,
+  queued = NOT_QUEUED,
+  names: readonly Omit<HeldName, 'hold'>[] = [],
+): Promise<void> {
   const { scope } = hold;
+  const column = (of: keyof (typeof names)[number]): RawBuilder<unknown> => sql`${names.map((it) => it[of])}::text[]`;
   await inTransaction(store, { lockTimeoutMs: PLACE_TIMEOUT_MS, settings: { synchronous_commit: 'on' } }, async (trx) => {
     await sql`select pg_advisory_xact_lock(${HOLDS_LOCK})`.execute(trx);
     await sql`
@@ -100,6 +115,9 @@ export async function placeHold(store: Store, hold: Omit<Hold, 'placedAt'>, queu
       values (${hold.id}, ${scope.kind === 'table' ? scope.table : null}, ${JSON.stringify(scope.kind === 'table' ? scope.conditions : null)},
         ${scope.kind === 'subject' ? scope.subject : null}, ${scope.kind === 'subject' ? [...scope.key] : null},
         ${hold.reason}, ${hold.actor}, ${hold.endsAt})`.execute(trx);
+    await sql`
+      insert into probity.hold_name (hold_id, subject, identity, value)
+      select distinct ${hold.id}, it.* from unnest(${column('subject')}, ${column('identity')}, ${column('value')}) as it`.execute(trx);
     if (queued.sink) {
       await sql`
         insert into probity.sink_queue (body) select jsonb_build_object('kind', 'hold') || to_jsonb(h)
@@ -114,6 +132,7 @@ export async function releaseHold(store: Store, id: string, by: string, reason: 
     const { rows } = await sql<{ hold_id: string }>`
       update probity.hold set released_at = now(), released_by = ${by}, release_reason = ${reason}
       where hold_id = ${id} and released_at is null returning hold_id`.execute(trx);
+    await sql`delete from probity.hold_name where hold_id = ${id}`.execute(trx);
     if (rows.length > 0 && queued.sink) {
       await sql`
         insert into probity.sink_queue (body)

@@ -106,7 +106,7 @@ function addedText({ id, rows: held, stores, notReached }: PlacedHold, { colours
     `${colours.green('✓')} hold ${id} is in force in ${stores.join(', ')}: ${rows(total)} under it now${parts === '' ? '' : ` (${parts})`}`,
     ...notReached.map(
       (store) =>
-        `${colours.yellow('!')} ${store} is not reached: no foreign key or reference inside it leads to the subject; hold its rows by --table`,
+        `${colours.yellow('!')} ${store} is not reached: no foreign key and no reference leads from its rows to the subject; hold its rows by --table`,
     ),
     ...(total === 0 ? [`${colours.yellow('!')} no row is under it yet; rows that come later will be`] : []),
   ];

@@ -7,6 +7,7 @@ import type { Manifest, RetentionRule } from '../../manifest/model.ts';
 import type { ActiveHolds } from '../holds.ts';
 import { ident, tableRef } from '../identifiers.ts';
 import { all, any, holdReasons, joins, type Reason } from './protection.ts';
+import { heldElsewhereReason } from './held-names.ts';
 import { requestElsewhereReason, requestReason } from './protected.ts';
 import { before, future, infinite, notBefore, unreadable, type Condition, type TimeReading } from './times.ts';
 import { inStore, storeOf } from '../../manifest/ids.ts';
@@ -106,16 +107,16 @@ function lastActivity(scope: Scope, table: string, alias: string, rule: Retentio
 /** Holds, requests that wait for the row, and the floor on a row itself. */
 function ownProtection(scope: Scope, table: string, alias: string): Reason[] {
   const { holds } = scope;
-  const paths = holds.subjects.length + holds.requested.length === 0 ? [] : subjectPaths(table, scope.edges, scope.manifest, scope.store);
-  const requested = paths.filter(({ subject }) => holds.requested.includes(subject));
-  const elsewhere =
-    holds.requested.length === 0
-      ? []
-      : namedElsewhere(table, scope.edges, scope.manifest, scope.store).filter(({ subject }) => holds.requested.includes(subject));
+  const anybody = holds.subjects.length + holds.requested.length > 0;
+  const paths = anybody ? subjectPaths(table, scope.edges, scope.manifest, scope.store) : [];
+  const elsewhere = anybody ? namedElsewhere(table, scope.edges, scope.manifest, scope.store) : [];
+  const held = ({ subject }: { readonly subject: string }): boolean => holds.subjects.includes(subject);
+  const requested = ({ subject }: { readonly subject: string }): boolean => holds.requested.includes(subject);
   const reasons = [
     ...holdReasons(table, alias, holds, paths, scope.catalog),
-    ...requested.map((path) => requestReason(path, alias)),
-    ...elsewhere.map((way) => requestElsewhereReason(way, alias)),
+    ...elsewhere.filter(held).map((way) => heldElsewhereReason(way, alias)),
+    ...paths.filter(requested).map((path) => requestReason(path, alias)),
+    ...elsewhere.filter(requested).map((way) => requestElsewhereReason(way, alias)),
   ];
   const floor = scope.manifest.tables[`${scope.store}.${table}`]?.floor;
   if (floor !== null && floor !== undefined) {

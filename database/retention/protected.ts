@@ -1,15 +1,12 @@
 import { sql, type RawBuilder } from 'kysely';
 import { KEY_IDENTITY } from '../../domain/requests/graph.ts';
 import { namesOthers, type NamedElsewhere } from '../../domain/retention/elsewhere.ts';
-import type { Edge, SubjectPath } from '../../domain/retention/graph.ts';
-import { EMAIL } from '../../domain/serving/replica.ts';
-import type { Manifest } from '../../manifest/model.ts';
+import type { SubjectPath } from '../../domain/retention/graph.ts';
 import { translating } from '../errors.ts';
-import { ident, tableRef } from '../identifiers.ts';
-import { addressText } from '../requests/erasure/reach.ts';
-import { resolvePeople } from '../requests/resolve.ts';
+import { ident } from '../identifiers.ts';
 import { inTransaction, type Store } from '../store.ts';
-import { all, joins, type Reason } from './protection.ts';
+import { along, nameAlong, namesOf, type NamedRow, type NameSources, type PersonName } from './names.ts';
+import { all, type Reason } from './protection.ts';
 import type { Condition } from './times.ts';
 
 /**
@@ -17,37 +14,19 @@ import type { Condition } from './times.ts';
  * people are read once a statement. Never null, since a row of nobody is nobody's to be kept.
  */
 export function requestReason({ subject, steps, keyColumns }: SubjectPath, alias: string): Reason {
-  return reason(steps, alias, (last) => ({
-    subject,
-    identity: KEY_IDENTITY,
-    value: keyText(keyColumns.map((column) => ident(last, column))),
-  }));
+  const named = along(steps, alias, (last) => keyText(keyColumns.map((column) => ident(last, column))));
+  return reason(named, { subject, identity: KEY_IDENTITY });
 }
 
 /** The same by a column that names somebody of another store. */
-export function requestElsewhereReason({ subject, identity, steps, column, when }: NamedElsewhere, alias: string): Reason {
-  return reason(steps, alias, (last) => {
-    const value = ident(last, column);
-    const conditions = Object.entries(when).map(([name, wanted]) => sql<boolean>`${ident(last, name)}::text = ${String(wanted)}`);
-    const named = identity === EMAIL ? addressText(value) : sql<string>`${value}::text`;
-    return { subject, identity, value: conditions.length === 0 ? named : sql<string>`case when ${all(conditions)} then ${named} end` };
-  });
+export function requestElsewhereReason(way: NamedElsewhere, alias: string): Reason {
+  return reason(nameAlong(way, alias), way);
 }
 
-interface Named {
-  readonly subject: string;
-  readonly identity: string;
-  readonly value: RawBuilder<string>;
-}
-
-function reason(steps: readonly Edge[], alias: string, nameIn: (last: string) => Named): Reason {
-  const aliases = [alias, ...steps.map((_, index) => `${alias}_q${index}`)];
-  const { subject, identity, value } = nameIn(aliases.at(-1) ?? alias);
+function reason({ from, ways, value }: NamedRow, { subject, identity }: Pick<PersonName, 'subject' | 'identity'>): Reason {
   const people = sql`(select p.value from probity.protected_subject as p where p.subject = ${subject} and p.identity = ${identity})`;
   const named: Condition = sql<boolean>`coalesce(${value} in ${people}, false)`;
-  const from = steps.map((step, index) => sql`${tableRef(step.to)} as ${ident(aliases[index + 1] ?? '')}`);
-  const ways = steps.map((step, index) => joins(step, aliases[index] ?? '', aliases[index + 1] ?? ''));
-  const condition = steps.length === 0 ? named : sql<boolean>`exists (select 1 from ${sql.join(from)} where ${all([...ways, named])})`;
+  const condition = from.length === 0 ? named : sql<boolean>`exists (select 1 from ${sql.join(from)} where ${all([...ways, named])})`;
   return { condition, label: sql<string>`'request'::text` };
 }
 
@@ -58,30 +37,21 @@ function keyText(columns: readonly RawBuilder<unknown>[]): RawBuilder<string> {
   return sql<string>`to_jsonb(array[${sql.join(columns.map((column) => sql`${column}::text`))}])::text`;
 }
 
-interface Protected {
-  readonly subject: string;
-  readonly identity: string;
-  readonly value: string;
-}
-
 /**
  * Tells another store whose rows no purge takes, as the home store knows it now: by their keys, and by identities where its columns name them so. The
  * home store needs no telling.
  */
-export async function shareProtected(
-  home: Store,
-  store: Store,
-  { manifest, storeNamed }: { readonly manifest: Manifest; readonly storeNamed: (name: string) => Store },
-): Promise<void> {
+export async function shareProtected(home: Store, store: Store, sources: NameSources): Promise<void> {
+  const { manifest } = sources;
   if (store.name === home.name) return;
   const { rows: keys } = await translating(home, () =>
-    sql<Protected>`
+    sql<PersonName>`
       select p.subject, p.identity, p.value from probity.protected_subject p order by p.subject, p.identity, p.value`.execute(home.db),
   );
-  const people = keys.filter(({ subject }) => subject in manifest.subjects);
-  const named = people.length > 0 && namesOthers(manifest, store.name) ? await identitiesOf(people, manifest, storeNamed) : [];
+  const people = keys.filter(({ subject }) => subject in manifest.subjects).map(({ subject, value }) => ({ subject, key: value }));
+  const named = namesOthers(manifest, store.name) ? (await namesOf(people, sources)).flat() : [];
   const all = [...keys, ...named];
-  const column = (of: keyof Protected): RawBuilder<unknown> => sql`${all.map((it) => it[of])}::text[]`;
+  const column = (of: keyof PersonName): RawBuilder<unknown> => sql`${all.map((it) => it[of])}::text[]`;
   const given = sql`unnest(${column('subject')}, ${column('identity')}, ${column('value')}) as it (subject, identity, value)`;
   await inTransaction(store, {}, async (trx) => {
     await sql`
@@ -93,18 +63,4 @@ export async function shareProtected(
       insert into probity.protected_subject (subject, identity, value)
       select it.subject, it.identity, it.value from ${given} order by 1, 2, 3 on conflict do nothing`.execute(trx);
   });
-}
-
-/** Stays in the process and in the store that it is for. */
-async function identitiesOf(people: readonly Protected[], manifest: Manifest, storeNamed: (name: string) => Store): Promise<Protected[]> {
-  const stores = new Map(Object.keys(manifest.stores).map((name) => [name, storeNamed(name)]));
-  const seeds = people.map(({ subject, value }) => ({ keys: [{ subject, key: value }], identities: [], decided: {} }));
-  const found = await resolvePeople(stores, manifest, seeds);
-  return found.flatMap(({ keys, identities }) =>
-    [...new Set(keys.map(({ subject }) => subject))].flatMap((subject) =>
-      Object.entries(identities).flatMap(([identity, values]) =>
-        values.map((value) => ({ subject, identity, value: identity === EMAIL ? value.trim().toLowerCase() : value })),
-      ),
-    ),
-  );
 }

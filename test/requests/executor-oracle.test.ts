@@ -43,7 +43,7 @@ let runs = 0;
 
 async function check(given: Case, seen: Record<string, number>): Promise<void> {
   const runId = `run-${++runs}`;
-  await world.query('truncate probity.hold, probity.lease');
+  await world.query('truncate probity.hold, probity.hold_name, probity.lease');
   await world.query(ddl(given));
   const people = given.data[SUBJECT]!;
   const catalog = await readCatalog(world.store);

@@ -18,7 +18,9 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 beforeEach(async () => {
-  await world.query('drop schema public cascade; create schema public; truncate probity.hold, probity.lease, probity.run_key');
+  await world.query(
+    'drop schema public cascade; create schema public; truncate probity.hold, probity.hold_name, probity.lease, probity.run_key',
+  );
 });
 
 const WAY = { steps: [], columns: ['customer_id'], identity: 'key', asText: false, unnamed: [], shared: null } as const;

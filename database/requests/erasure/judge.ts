@@ -1,10 +1,12 @@
 import { sql, type RawBuilder, type Transaction } from 'kysely';
 import type { TableErasure } from '../../../domain/requests/model.ts';
+import { namedElsewhere } from '../../../domain/retention/elsewhere.ts';
 import { subjectPaths } from '../../../domain/retention/graph.ts';
 import { floorCutOff } from '../../../domain/time.ts';
 import type { Floor } from '../../../manifest/model.ts';
 import { ACTIVE, type ActiveHolds } from '../../holds.ts';
 import { ident, tableRef } from '../../identifiers.ts';
+import { heldElsewhereReason } from '../../retention/held-names.ts';
 import { all, any, holdReasons, type Reason } from '../../retention/protection.ts';
 import { before, type Condition } from '../../retention/times.ts';
 import type { People } from './keys.ts';
@@ -169,8 +171,12 @@ function judgement(
 
 /** Holds on rows of a table, by table and by whichever subject a path leads to. */
 export function heldBy({ target, holds }: Look, table: string, alias: string): Reason[] {
-  const paths = holds.subjects.length === 0 ? [] : subjectPaths(table, target.edges, target.manifest, target.store.name);
-  return holdReasons(table, alias, holds, paths, target.catalog);
+  const { edges, manifest, store, catalog } = target;
+  const anybody = holds.subjects.length > 0;
+  const paths = anybody ? subjectPaths(table, edges, manifest, store.name) : [];
+  const elsewhere = anybody ? namedElsewhere(table, edges, manifest, store.name) : [];
+  const held = elsewhere.filter(({ subject }) => holds.subjects.includes(subject)).map((way) => heldElsewhereReason(way, alias));
+  return [...holdReasons(table, alias, holds, paths, catalog), ...held];
 }
 
 /** Rows of which nothing would become anyway, such as those that a withdrawal is not about, are not kept by a floor and wait for no day. */
