@@ -29,6 +29,7 @@ export function pruneCommand(context: Context): Command {
         }
         if (pruned.kept > 0) io.out(`${count(pruned.kept)} stay: without them an answer would be another one`);
         if (pruned.held > 0) io.out(`${count(pruned.held)} stay under a legal hold`);
+        if (pruned.requested > 0) io.out(`${count(pruned.requested)} stay for an open request: a copy of what is held, or a restriction`);
         if (!pruned.enforced) return io.out(`${contents(pruned.contents)} ${since}; nothing was deleted (--yes deletes)`);
         io.out(
           `${colours.green('✓')} ${contents(pruned.contents)} deleted, ${since}; nothing is left of ${count(pruned.links)} ${pruned.links === 1 ? 'person' : 'people'}`,

@@ -50,8 +50,12 @@ export async function pruneForRun(
     if (next === undefined) break;
     await pruneBatch(home, roots, cutOff, async (act) => {
       const step = await record(PROOFS_PRUNED, async (trx) => {
-        const { pruned, kept, held } = await act(trx);
-        return { range: null, counts: { erased: pruned.length, 'kept:answer': kept, 'kept:hold': held }, cursor: next };
+        const { pruned, kept, held, requested } = await act(trx);
+        return {
+          range: null,
+          counts: { erased: pruned.length, 'kept:answer': kept, 'kept:hold': held, 'kept:request': requested },
+          cursor: next,
+        };
       });
       seq = step.body.seq;
       recorded = placeOf(step);

@@ -1,6 +1,7 @@
 import { sql, type Transaction } from 'kysely';
 import { prunable } from '../../domain/permission/prunable.ts';
 import type { ConsentRecord, Micros, PermissionRule } from '../../domain/permission/types.ts';
+import { KEY_IDENTITY } from '../../domain/requests/graph.ts';
 import { ACTIVE, lockAndReadHolds } from '../holds.ts';
 import { inTransaction, type Store } from '../store.ts';
 import { forgetPseudonyms } from '../views/kept.ts';
@@ -35,6 +36,8 @@ export interface Pruned {
   readonly kept: number;
   /** Contents whose time has come, of people under a legal hold. */
   readonly held: number;
+  /** The same of people who wait for a copy of what is held, or have restricted its use. */
+  readonly requested: number;
   /** False: recorders were busy, so links without contents are left for the next time. */
   readonly linksDone: boolean;
 }
@@ -60,6 +63,7 @@ export async function pruneConsents(home: Store, { cutOff, enforce, onProgress =
   let contents = 0;
   let kept = 0;
   let held = 0;
+  let requested = 0;
   let done = 0;
   const inOne: Transact = async (act) => {
     await inTransaction(home, { settings: { synchronous_commit: 'on' } }, act);
@@ -72,6 +76,7 @@ export async function pruneConsents(home: Store, { cutOff, enforce, onProgress =
     contents += batch.pruned.length;
     kept += batch.kept;
     held += batch.held;
+    requested += batch.requested;
     done += roots.length;
     onProgress(Math.min(done, of), of);
     after = roots.at(-1)!;
@@ -79,7 +84,7 @@ export async function pruneConsents(home: Store, { cutOff, enforce, onProgress =
   onProgress(of, of);
   if (enforce) await forgetPseudonyms(home);
   const links = enforce ? await pruneLinks(home) : { links: 0, linksDone: true };
-  return { contents, byDecision, kept, held, ...links };
+  return { contents, byDecision, kept, held, requested, ...links };
 }
 
 /** People with a content that is old enough, by the random name of each. */
@@ -101,6 +106,7 @@ export interface PrunedBatch {
   readonly pruned: readonly Candidate[];
   readonly kept: number;
   readonly held: number;
+  readonly requested: number;
 }
 
 /** Runs `act` in one transaction of the home store, durable when it returns. An error of `act` rolls it back and comes out as it is. */
@@ -124,7 +130,7 @@ class WouldChange extends Error {}
 
 /** Deletes and compares; where an answer would be another one, nothing is deleted and those it concerns are named. */
 async function attempt(transact: Transact, roots: readonly string[], cutOff: Date, excluded: readonly string[], kept: number) {
-  let batch: PrunedBatch = { pruned: [], kept, held: 0 };
+  let batch: PrunedBatch = { pruned: [], kept, held: 0, requested: 0 };
   let changed: string[] = [];
   try {
     await transact(async (trx) => {
@@ -136,7 +142,7 @@ async function attempt(transact: Transact, roots: readonly string[], cutOff: Dat
       await sql`select probity.lock_consents(${roots}::uuid[])`.execute(trx);
       const found = await candidates(trx, roots, cutOff);
       const pruned = found.pruned.filter((it) => !excluded.includes(target(it)));
-      batch = { pruned, kept, held: found.held };
+      batch = { ...found, pruned, kept };
       const targets = [...new Map(pruned.map(({ root, purpose }) => [`${root} ${purpose}`, { root, purpose }])).values()];
       const before = await standing(trx, targets, cutOff);
       await sql`delete from probity.consent_content where record_id = any (${pruned.map(({ recordId }) => recordId)}::bigint[])`.execute(
@@ -209,12 +215,8 @@ interface Said extends ConsentRecord {
   readonly root: string;
 }
 
-/** Contents of these people that bear on nothing any more, and how many such are held. */
-async function candidates(
-  trx: Transaction<unknown>,
-  roots: readonly string[],
-  cutOff: Date,
-): Promise<{ readonly pruned: readonly Candidate[]; readonly held: number }> {
+/** Contents of these people that bear on nothing any more, and how many such stay for the people's sake. */
+async function candidates(trx: Transaction<unknown>, roots: readonly string[], cutOff: Date): Promise<Omit<PrunedBatch, 'kept'>> {
   const { rows: said } = await sql<Omit<Said, 'linkedAt'> & { readonly linkedAt: Micros | null }>`
     select s.root::text as root, c.record_id as id, c.ref::text as source, ${micros('s.linked_at')} as "linkedAt", c.purpose, c.channel, c.decision,
       ${micros('c.captured_at')} as "capturedAt", ${micros('c.received_at')} as "receivedAt", c.given_by as "givenBy", c.basis,
@@ -236,20 +238,29 @@ async function candidates(
       ids.has(it.id) ? [{ recordId: it.id, root: it.root, purpose: it.purpose, decision: it.decision }] : [],
     );
   });
-  const held = going.length === 0 ? new Set() : await heldPeople(trx, roots);
-  const pruned = going.filter(({ root }) => !held.has(root));
-  return { pruned, held: going.length - pruned.length };
+  const staying = going.length === 0 ? new Map<string, Staying>() : await stayingPeople(trx, roots);
+  const why = (wanted: Staying | undefined): Candidate[] => going.filter(({ root }) => staying.get(root) === wanted);
+  return { pruned: why(undefined), held: why('hold').length, requested: why('request').length };
 }
 
-/** Of these people those under a legal hold, whichever of their keys it names. */
-async function heldPeople(trx: Transaction<unknown>, roots: readonly string[]): Promise<ReadonlySet<string>> {
-  const { rows } = await sql<{ root: string }>`
-    select distinct s.root::text as root
-    from (${sources(roots)}) s join probity.consent_link l on l.ref = s.ref
-    join probity.hold h on h.subject = l.subject
-      and l.key = case when cardinality(h.subject_key) = 1 then h.subject_key[1] else to_jsonb(h.subject_key)::text end
-    where ${ACTIVE}`.execute(trx);
-  return new Set(rows.map(({ root }) => root));
+type Staying = 'hold' | 'request';
+
+/** Of these people those under a legal hold, whichever of their keys it names, and those whose open request needs what is held. */
+async function stayingPeople(trx: Transaction<unknown>, roots: readonly string[]): Promise<ReadonlyMap<string, Staying>> {
+  const { rows } = await sql<{ root: string; why: Staying }>`
+    with known as materialized (
+      select s.root::text as root, l.subject, l.key from (${sources(roots)}) s join probity.consent_link l on l.ref = s.ref
+    ), staying as (
+      select k.root, 'hold' as why from known k
+      join probity.hold h on h.subject = k.subject
+        and k.key = case when cardinality(h.subject_key) = 1 then h.subject_key[1] else to_jsonb(h.subject_key)::text end
+      where ${ACTIVE}
+      union
+      select k.root, 'request' from known k
+      join probity.protected_subject p on p.subject = k.subject and p.identity = ${KEY_IDENTITY} and p.value = k.key
+    )
+    select root, min(why) as why from staying group by root order by root`.execute(trx);
+  return new Map(rows.map(({ root, why }) => [root, why]));
 }
 
 async function aliveSpans(

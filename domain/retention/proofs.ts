@@ -14,9 +14,10 @@ export interface ProofsOutcome {
   readonly cutOff: string;
   /** Contents of consent records that went. */
   readonly pruned: number;
-  /** Contents whose time has come, but that an answer still rests on, or a legal hold keeps. */
+  /** Contents whose time has come, but that an answer still rests on, or a legal hold or an open request keeps. */
   readonly kept: number;
   readonly held: number;
+  readonly requested: number;
   /** False: the run did not come to the end of the ledger. */
   readonly closed: boolean;
 }
@@ -33,15 +34,17 @@ export function proofsOutcome(records: readonly EvidenceRecord[]): ProofsOutcome
     pruned: sum('erased'),
     kept: sum('kept:answer'),
     held: sum('kept:hold'),
+    requested: sum('kept:request'),
     closed: own.some(({ body }) => body.kind === PROOFS_CLOSED),
   };
 }
 
 /** What the certificate says of it. */
-export function proofsStatement({ store, cutOff, pruned, kept, held, closed }: ProofsOutcome): string {
+export function proofsStatement({ store, cutOff, pruned, kept, held, requested, closed }: ProofsOutcome): string {
   const stays = [
     ...(kept > 0 ? [`${kept} stay because an answer rests on them`] : []),
     ...(held > 0 ? [`${held} stay under a legal hold`] : []),
+    ...(requested > 0 ? [`${requested} stay for an open request`] : []),
   ];
   const said = [`${pruned} contents of consent records that had been out of force since before ${cutOff} were pruned`, ...stays].join(', ');
   return `${store}.${PROOFS_TABLE}: ${said}${closed ? '' : '; the run did not come to their end'}`;

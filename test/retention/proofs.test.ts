@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, describe, expect, test } from 'vitest';
 import { verifyConsents } from '../../client/consent/evidence.ts';
+import { cancelRequest } from '../../client/requests/change.ts';
+import { openRequests } from '../../client/requests/open.ts';
 import { openProject } from '../../client/project.ts';
 import { handle, pause, resume, start, workflowProgress } from '../../client/retention.ts';
 import { apply } from '../../client/versions.ts';
@@ -175,6 +177,23 @@ test('an error of it leaves the run incomplete and the purge of tables done', as
   expect(result).toMatchObject({ outcome: 'incomplete', changed: 90, proofs: null });
   expect((await certificateOf(shop, result.runId)).certificate.statements.at(-1)).toContain('ended in an error');
   expect(await contents(shop)).toEqual(WHOLE);
+});
+
+test('proofs of whoever waits for a copy of what is held stay until it is answered', async () => {
+  const shop = await ledger({ rule: false });
+  const project = await openProject(shop.file, shop.env);
+  try {
+    const [opened] = await openRequests(project, [{ subject: 'customer', key: ['7'], kind: 'access' }], { actor: 'a' });
+    const id = opened !== undefined && 'requestId' in opened ? opened.requestId! : '';
+    const result = await run(shop);
+    expect(result).toMatchObject({ outcome: 'complete', proofs: EXPIRED - 1 });
+    expect((await certificateOf(shop, result.runId)).certificate.statements.at(-1)).toMatch(/, 1 stay for an open request$/);
+    await cancelRequest(project, id, { actor: 'a', reason: 'withdrawn_by_requester' });
+    expect(await run(shop)).toMatchObject({ outcome: 'complete', proofs: 1 });
+    expect(await contents(shop)).toEqual(PRUNED);
+  } finally {
+    await project.close();
+  }
 });
 
 test('recorders that are busy are not waited for: links of nobody are left for the next run', async () => {
