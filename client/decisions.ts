@@ -72,6 +72,37 @@ export async function recordDecision(project: Project, order: DecisionOrder, tok
   });
 }
 
+/** What is decided of a recipient who is told of a request for which nothing was planned, such as a restriction. */
+export interface NoticeOrder {
+  readonly requestId: string;
+  /** Of what they were to be told: `noticesHash`. */
+  readonly hash: string;
+  readonly recipient: string;
+  readonly reason: string;
+}
+
+/**
+ * Gives up a recipient, signed over what it was to be told. Who may do so says the manifest in force. The request may be closed: it did not
+ * wait for its recipients. Throws `Refused` and `SigningKeyMissing` as `recordDecision` does.
+ */
+export async function recordGivenUp(project: Project, order: NoticeOrder, token: string): Promise<Decision> {
+  const { requestId, hash, recipient: about, reason } = order;
+  checkOrder({ requestId, planHash: hash, decision: 'give_up', about, reason });
+  const key = readSigningKey(project.env);
+  await requireHome(project);
+  const policy = await policyOf(project, hash);
+  return inTransaction(project.home, { settings: { synchronous_commit: 'on' } }, async (trx) => {
+    const actor = await actorOf(trx, token);
+    if (!mayDecide(actor.roles, policy))
+      throw new Refused(`${actor.name} may not give up a recipient: that needs the role ${policy.roles.join(' or ')}`);
+    const request = await lockRequest(trx, requestId);
+    if (request === null) throw new Refused(`There is no request of this number: \`probity request list\``);
+    if (hasOpened(actor.name, request.openedBy))
+      throw new Refused(`${actor.name} has opened ${requestId}: nobody decides on their own request`);
+    return insertDecision(trx, { request: requestId, plan: hash, decision: 'give_up', about, reason, actor }, key);
+  });
+}
+
 const SHOWN_HASH = 12;
 
 /** Whether a plan of a request is approved now, and by whom. Throws `Refused`, and `SigningKeyMissing` without the service's key. */

@@ -78,7 +78,7 @@ function giveUpCommand(context: Context): Command {
     .addHelpText('after', examples('PROBITY_ACTOR_TOKEN=… probity request give-up R-1001 --recipient ads --reason unreachable'))
     .action(async (id: string, flags: { readonly recipient: string; readonly reason: string }, self: Command) => {
       await context.withProject(self, async (project, { json }) => {
-        const { decision } = await giveUpRecipient(project, id, flags, await readActorToken(context));
+        const decision = await giveUpRecipient(project, id, flags, await readActorToken(context));
         io.out(
           json
             ? JSON.stringify(decision, null, 2)

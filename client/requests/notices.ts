@@ -11,15 +11,15 @@ import {
 } from '../../database/requests/notices.ts';
 import { currentPlan } from '../../database/requests/plans.ts';
 import { OFFICER, SERVICE, type Actor } from '../../domain/requests/actor.ts';
-import { GIVE_UP_REASONS, isSettled, type Notice, type NoticePerson } from '../../domain/requests/notices.ts';
+import { GIVE_UP_REASONS, isSettled, noticesHash, type Notice, type NoticePerson } from '../../domain/requests/notices.ts';
 import { known } from '../consent/entries.ts';
-import { recordDecision, type RecordedDecision } from '../decisions.ts';
+import { recordDecision, recordGivenUp, type Decision } from '../decisions.ts';
 import { requireHome } from '../migrate.ts';
 import type { Project } from '../project.ts';
 import { Refused } from '../refused.ts';
 
 export { verifyNotice } from '../../domain/requests/notice-signature.ts';
-export { GIVE_UP_REASONS, isSettled, noticeText, silentDays } from '../../domain/requests/notices.ts';
+export { GIVE_UP_REASONS, isSettled, noticesHash, noticeText, silentDays } from '../../domain/requests/notices.ts';
 export type { Notice, NoticeBody, NoticePerson } from '../../domain/requests/notices.ts';
 
 /** Who was to be told of a request, of one in a batch with the others, and how far that is, by recipient. */
@@ -89,7 +89,8 @@ export async function settleRecipient(
 }
 
 /**
- * Decides, signed, that a recipient need not be told, since that is impossible or out of proportion (Art. 19 GDPR). Throws `Refused` as
+ * Decides, signed, that a recipient need not be told, since that is impossible or out of proportion (Art. 19 GDPR): over the plan, or where there is
+ * none, over what it was to be told. Throws `Refused` as
  * `recordDecision` does.
  */
 export async function giveUpRecipient(
@@ -97,17 +98,21 @@ export async function giveUpRecipient(
   request: string,
   { recipient, reason }: { readonly recipient: string; readonly reason: string },
   token: string,
-): Promise<RecordedDecision> {
+): Promise<Decision> {
   const because = known(reason, GIVE_UP_REASONS, 'reason', 'reason');
   const open = await openOf(project, request, recipient);
   const bound = await currentPlan(project.home.db, request);
-  if (bound === null)
-    throw new Refused(
-      `${request} has no plan that a signed decision could be about: tell them, and say so: probity request told ${request}`,
-    );
-  const order = { requestId: request, planHash: bound.hash, decision: 'give_up', about: recipient, reason: because } as const;
-  const recorded = await recordDecision(project, order, token);
-  for (const { id } of open) await settleNotice(project.home, id, 'given_up', { name: recorded.decision.statement.actor });
+  const recorded =
+    bound === null
+      ? await recordGivenUp(project, { requestId: request, hash: noticesHash(open), recipient, reason: because }, token)
+      : (
+          await recordDecision(
+            project,
+            { requestId: request, planHash: bound.hash, decision: 'give_up', about: recipient, reason: because },
+            token,
+          )
+        ).decision;
+  for (const { id } of open) await settleNotice(project.home, id, 'given_up', { name: recorded.statement.actor });
   return recorded;
 }
 

@@ -1,5 +1,6 @@
 import { columnParts } from '../../manifest/ids.ts';
 import type { ColumnId, Manifest, Recipient, TableId } from '../../manifest/model.ts';
+import { canonicalHash } from '../canonical.ts';
 import { KEY_IDENTITY } from './graph.ts';
 import type { ErasurePlan } from './plan.ts';
 
@@ -54,6 +55,14 @@ export interface Notice {
 
 export function isSettled({ state }: Pick<Notice, 'state'>): boolean {
   return state === 'acknowledged' || state === 'told' || state === 'given_up';
+}
+
+/** Of what a recipient was to be told, apart from how far that is: what a signed decision about it names. */
+export function noticesHash(notices: readonly Notice[]): string {
+  const told = notices.map(({ id, request, run, recipient, news, classes, identities, people, openedAt }) => ({
+    id, request, run, recipient, news, classes, identities, people, openedAt: openedAt.toISOString(),
+  })); // prettier-ignore
+  return canonicalHash(told.toSorted((one, other) => (one.id < other.id ? -1 : 1)));
 }
 
 /** What becomes of the data of people for whom the same purposes go on. */

@@ -56,7 +56,7 @@ test('a hold on a person reaches them there, also under an address that they got
   expect(out).toContain('hold H-3 is in force in shop, support');
   expect(out).toContain('1 support.public.reply, 1 support.public.call');
   const names = await world.support(`select identity from probity.hold_name where hold_id = 'H-3' order by 1`);
-  expect(names.map(({ identity }) => identity)).toEqual(['email', 'key', 'phone']);
+  expect(names).toEqual([{ identity: 'email' }, { identity: 'key' }, { identity: 'phone' }]);
   await world.shop(`update customer set email = 'later@canary.example' where customer_id = 3`);
   await world.support(`update ticket set requester_email = 'Later@canary.example' where ticket_id = 3`);
   await purged();
