@@ -48,8 +48,8 @@ async function check(given: Case, seen: Record<string, number>): Promise<void> {
   const people = given.data[SUBJECT]!;
   const catalog = await readCatalog(world.store);
   const manifest = manifestOf(given, world.base);
-  const erasure = erasureOf(given, catalog, manifest);
-  const target = await openErasure(world.store, manifest, erasure);
+  const classes = [given, ...(given.other === null ? [] : [{ ...given, tables: given.other }])];
+  const targets = await Promise.all(classes.map((it) => openErasure(world.store, manifest, erasureOf(it, catalog, manifest))));
   for (const [index, hold] of given.holds.entries()) {
     const person = hold.kind === 'subject' ? people[hold.person] : undefined;
     if (hold.kind === 'table')
@@ -62,44 +62,47 @@ async function check(given: Case, seen: Record<string, number>): Promise<void> {
   }
   const chunks = given.chunks.map((it) => ({
     chunk: it.chunk,
+    class: it.chunk % classes.length,
     people: it.people.flatMap((person): Row[] => (people[person] === undefined ? [] : [people[person]])),
   }));
   await writeKeys(
     world.store,
     runId,
     SUBJECT,
-    chunks.flatMap((it) => it.people.flatMap((person) => keysOf(given, person, it.chunk))),
+    chunks.flatMap((it) => it.people.flatMap((person) => keysOf(given, person, it))),
   );
-  const run = await new Run(target, runId).open();
+  const run = await new Run(targets, runId).open();
   const naive = new Naive(given);
+  const naives = classes.map((it) => new Naive(it, naive.data));
   const points = [...FAULT_POINTS.slice(0, 4), ...ERASURE_FAULT_POINTS];
   for (let round = 0, left = true; left && round < MOST_ROUNDS; round++) {
     left = false;
-    for (const { chunk, people: chunked } of chunks) {
-      const expected = naive.erase(chunked);
-      const dry = await countErasure(target, { runId, chunk, class: 0 });
+    for (const { chunk, class: of, people: chunked } of chunks) {
+      const target = targets[of]!;
+      const expected = naives[of]!.erase(chunked);
+      const dry = await countErasure(target, { runId, chunk, class: of });
       expect(byOutcome(dry.counts), 'dry run').toEqual(expected);
       const point = points[given.fault.point]!;
-      if (run.seq === given.fault.step) await expect(run.take(chunk, stopAt(point)), point).rejects.toThrow('stopped');
-      const step = await run.take(chunk);
+      if (run.seq === given.fault.step) await expect(run.take(chunk, stopAt(point), false, of), point).rejects.toThrow('stopped');
+      const step = await run.take(chunk, undefined, false, of);
       expect(step.repeated).toBe(run.seq - 1 === given.fault.step && point === 'after commit');
       expect(step.body.counts, 'counts').toEqual(dry.counts);
       expect(await contents(given), `contents after chunk ${chunk}`).toEqual(expectedContents(given, naive));
-      expect(await run.take(chunk, undefined, true)).toMatchObject({ repeated: true, head: step.head });
-      const after = await verifyErasure(target, { runId, chunk, class: 0 });
+      expect(await run.take(chunk, undefined, true, of)).toMatchObject({ repeated: true, head: step.head });
+      const after = await verifyErasure(target, { runId, chunk, class: of });
       expect(after.remaining).toBe(0);
       for (const [key, rows] of Object.entries(step.body.counts)) seen[key.split(':')[0]!] = (seen[key.split(':')[0]!] ?? 0) + rows;
       left ||= Object.keys(expected).some((key) => /^(erased|masked|detached):/.test(key));
     }
   }
   const before = await world.query(`select * from ${SUBJECT} order by a`);
-  for (const { chunk } of chunks) {
-    const { body } = await run.take(chunk);
+  for (const { chunk, class: of } of chunks) {
+    const { body } = await run.take(chunk, undefined, false, of);
     expect(Object.keys(body.counts).filter((key) => /^(erased|masked|detached):/.test(key))).toEqual([]);
   }
   expect(await world.query(`select * from ${SUBJECT} order by a`)).toEqual(before);
   expect(await removeKeys(world.store, runId)).toBe(
-    chunks.flatMap((it) => it.people.flatMap((person) => keysOf(given, person, it.chunk))).length,
+    chunks.flatMap((it) => it.people.flatMap((person) => keysOf(given, person, it))).length,
   );
 }
 
@@ -114,8 +117,12 @@ function keyOf(given: Case, person: Row): string[] {
   return keyColumns(given.tables[0]!).map((column) => `${person[column] as number}`);
 }
 
-function keysOf(given: Case, person: Row, chunk: number): Parameters<typeof writeKeys>[3] {
-  const common = { chunk, person: Number(person['a']), class: 0 };
+function keysOf(
+  given: Case,
+  person: Row,
+  { chunk, class: of }: { readonly chunk: number; readonly class: number },
+): Parameters<typeof writeKeys>[3] {
+  const common = { chunk, person: Number(person['a']), class: of };
   const mail = person['mail'];
   return [
     { ...common, identity: 'key', parts: keyOf(given, person) },

@@ -116,7 +116,7 @@ test('masks satisfy types, lengths, domains, checks over one and over several co
   const runId = await keys(people);
   const dry = await countErasure(target, { runId, chunk: 0, class: 0 });
   expect(dry.counts).toEqual({ 'masked:public.customer': 48 });
-  const run = await new Run(target, runId).open();
+  const run = await new Run([target], runId).open();
   expect((await run.take(0)).body.counts).toEqual(dry.counts);
   const after = await world.query('select * from customer order by customer_id');
   expect(after.slice(0, 2)).toEqual(before.slice(0, 2));
@@ -143,7 +143,7 @@ test('a trigger that keeps the time of the last change does not undo a mask', as
   );
   const target = await open([{ table: 'public.customer', rows: 'mask', masks: ['name', 'seen_at', 'updated_at'] }]);
   const runId = await keys([1]);
-  await (await new Run(target, runId).open()).take(0);
+  await (await new Run([target], runId).open()).take(0);
   expect((await verifyErasure(target, { runId, chunk: 0, class: 0 })).remaining).toBe(0);
   await world.query(`alter table customer disable trigger stamp; update customer set updated_at = '2026-02-01' where customer_id = 1`);
   await world.query('alter table customer enable trigger stamp');
@@ -156,7 +156,7 @@ test('of a closed list every row wears the same value', async () => {
      insert into customer values (1, 'tablet'), (2, 'desktop'), (3, 'tablet')`,
   );
   const target = await open([{ table: 'public.customer', rows: 'mask', masks: ['kind'] }]);
-  await (await new Run(target, await keys([1, 2])).open()).take(0);
+  await (await new Run([target], await keys([1, 2])).open()).take(0);
   expect(await world.query('select kind from customer order by customer_id')).toEqual([
     { kind: `it's a phone` },
     { kind: `it's a phone` },
@@ -206,7 +206,7 @@ test('a row that the masks do not fit, and that came after they were chosen, is 
   const target = await open([{ table: 'public.customer', rows: 'mask', masks: ['low'] }]);
   await world.query('insert into customer values (1, 2, 8), (2, -9, -7)');
   const runId = await keys([1, 2]);
-  const run = await new Run(target, runId).open();
+  const run = await new Run([target], runId).open();
   for (const attempt of [() => run.take(0), () => countErasure(target, { runId, chunk: 0, class: 0 })])
     await expect(attempt()).rejects.toMatchObject({ kind: 'constraint', constraint: 'ordered', table: 'public.customer' });
   expect(await world.query('select low from customer order by 1')).toEqual([{ low: -9 }, { low: 2 }]);
@@ -230,7 +230,7 @@ test('parts of documents go where they name the person; neighbours stay, in anyb
   const runId = await keys([]);
   await writeKeys(world.store, runId, 'customer', [{ chunk: 0, person: 1, class: 0, identity: 'email', parts: ['c1@x.example'] }]);
   const dry = await countErasure(target, { runId, chunk: 0, class: 0 });
-  const run = await new Run(target, runId).open();
+  const run = await new Run([target], runId).open();
   expect((await run.take(0)).body.counts).toEqual({ 'masked:public.event': 2 });
   expect(dry.counts).toEqual({ 'masked:public.event': 2 });
   expect(await world.query('select id, doc, raw::text from event order by id')).toEqual([
@@ -248,7 +248,7 @@ test('a trigger that swallows a deletion is found, and nothing is changed', asyn
     create function keep() returns trigger language plpgsql as 'begin if old.id = 2 then return null; end if; return old; end';
     create trigger keep before delete on note for each row execute function keep()`);
   const target = await open([{ table: 'public.note' }, { table: 'public.customer' }]);
-  const run = await new Run(target, await keys([1, 2])).open();
+  const run = await new Run([target], await keys([1, 2])).open();
   await expect(run.take(0)).rejects.toMatchObject({ kind: 'swallowed', table: 'public.note' });
   expect(await world.query('select count(*)::int as n from note')).toEqual([{ n: 4 }]);
 });
@@ -263,7 +263,7 @@ test('nobody writes more about a person while they are erased; what came just be
     `${CUSTOMER}; create table note (id int primary key, customer_id int references customer); insert into note values (1, 1), (2, 2)`,
   );
   const target = await open([{ table: 'public.note' }, { table: 'public.customer' }]);
-  const run = await new Run(target, await keys([1])).open();
+  const run = await new Run([target], await keys([1])).open();
   const early = await world.store.pool.connect();
   await early.query('begin');
   await early.query('insert into note values (3, 1)');
@@ -273,11 +273,11 @@ test('nobody writes more about a person while they are erased; what came just be
   early.release();
   expect((await taking).body.counts).toEqual({ 'erased:public.note': 2, 'erased:public.customer': 1 });
   // While the step stands between its locks and its end, an insert waits, and then finds nobody.
-  const second = await new Run(target, await keys([2])).open().catch(() => null);
+  const second = await new Run([target], await keys([2])).open().catch(() => null);
   expect(second).toBeNull();
   let late: Promise<unknown> = Promise.resolve();
   await world.query('truncate probity.lease');
-  const third = await new Run(target, await keys([2])).open();
+  const third = await new Run([target], await keys([2])).open();
   const step = await third.take(0, {
     ...NO_FAULTS,
     inside: async (point) => {
@@ -301,7 +301,7 @@ test('a hold that is placed between the plan and the step holds the person as a 
     'erased:public.customer': 2,
   });
   await world.hold('H-1', { kind: 'subject', subject: 'customer', key: ['1'] });
-  const run = await new Run(target, runId).open();
+  const run = await new Run([target], runId).open();
   const counts = { 'erased:public.note': 1, 'erased:public.customer': 1, 'held:H-1:public.note': 1, 'held:H-1:public.customer': 1 };
   const dry = await countErasure(target, { runId, chunk: 0, class: 0 });
   expect([dry.counts, dry.heldPeople, dry.people]).toEqual([counts, 1, 2]);
@@ -344,7 +344,7 @@ test('a dry run tells ways, floors with their last day, missing indexes and a ti
   ]);
   expect(dry.seconds).toBeGreaterThan(0);
   for (const { sql } of dry.missingIndexes) await world.query(sql);
-  const run = await new Run(target, runId).open();
+  const run = await new Run([target], runId).open();
   expect((await run.take(0)).body.counts).toEqual(dry.counts);
   expect(await world.query('select email, name from customer where customer_id = 1')).toEqual([{ email: null, name: null }]);
 });
@@ -379,7 +379,7 @@ test('a plan of the planner is carried out as it is', async () => {
   const target = await openErasure(world.store, manifest, erasure);
   const runId = await keys([1, 2]);
   const dry = await countErasure(target, { runId, chunk: 0, class: 0 });
-  const run = await new Run(target, runId).open();
+  const run = await new Run([target], runId).open();
   expect((await run.take(0)).body.counts).toEqual(dry.counts);
   expect(dry.counts).toEqual({
     'erased:public.purchase': 2,
@@ -410,7 +410,7 @@ test('ten thousand people with a row each, and one with two hundred thousand', a
   );
   await analyseKeys(world.store);
   const dry = await countErasure(target, { runId, chunk: null, class: 0 });
-  const run = await new Run(target, runId).open();
+  const run = await new Run([target], runId).open();
   const total: Record<string, number> = {};
   for (const { chunk } of (await countKeys(world.store, runId)).chunks)
     for (const [key, rows] of Object.entries((await run.take(chunk)).body.counts)) total[key] = (total[key] ?? 0) + rows;

@@ -43,6 +43,8 @@ export interface Table {
 export interface Case {
   /** The first holds the subjects. */
   readonly tables: readonly Table[];
+  /** The same tables as a plan for people of another class has them, whose chunks are the odd ones; null: all are of one class. */
+  readonly other: readonly Table[] | null;
   readonly data: Readonly<Record<string, readonly Row[]>>;
   /** People, as places in the first table's rows, by chunk and in the order in which chunks are taken. */
   readonly chunks: readonly { readonly chunk: number; readonly people: readonly number[] }[];
@@ -123,7 +125,24 @@ export function randomCase(gen: GeneratorValue): Case {
   const holds: Case['holds'][number][] = [];
   for (let left = below(3); left > 0; left--)
     holds.push(chance(50) ? { kind: 'subject', person: below(PEOPLE) } : { kind: 'table', table: pick(tables).name, group: below(4) });
-  return { tables, data, chunks: distinct, holds, fault: { step: below(4), point: below(8) } };
+  const other = distinct.some(({ chunk }) => chunk % 2 === 1) ? tables.map(elsewise) : null;
+  return { tables, other, data, chunks: distinct, holds, fault: { step: below(4), point: below(8) } };
+
+  /** Other purposes go on: other rows go, and other columns are masked. */
+  function elsewise(of: Table): Table {
+    const free = (['note', 'code', 'score', 'doc'] as const).filter((column) => column !== 'doc' || of.json === null);
+    const masks = some(free, 50);
+    const rows = of.shared === null ? pick(['delete', 'delete', 'mask', 'keep'] as const) : of.rows;
+    return {
+      ...of,
+      rows,
+      masks,
+      pinned: some(
+        free.filter((column) => !masks.includes(column)),
+        60,
+      ),
+    };
+  }
 
   function table(name: string, index: number): Table {
     const masks = some(['note', 'code', 'score', 'doc'] as const, 50);

@@ -22,9 +22,11 @@ export class Naive {
   readonly data: Record<string, Row[]>;
   readonly #given: Case;
 
-  constructor(given: Case) {
+  /** `data`: what another has left. */
+  constructor(given: Case, data?: Record<string, Row[]>) {
     this.#given = given;
-    this.data = Object.fromEntries(Object.entries(given.data).map(([name, rows]) => [name, rows.map((row) => structuredClone(row))]));
+    this.data =
+      data ?? Object.fromEntries(Object.entries(given.data).map(([name, rows]) => [name, rows.map((row) => structuredClone(row))]));
   }
 
   /** Erases people, named by their first key column; returns rows by outcome and table. */

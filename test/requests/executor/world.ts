@@ -53,21 +53,21 @@ export async function openWorld(): Promise<World> {
   };
 }
 
-/** Takes steps of one run, one behind the other. */
+/** Takes steps of one run, one behind the other; its targets are of the same tables, by class. */
 export class Run {
-  readonly #target: ErasureTarget;
+  readonly #targets: readonly ErasureTarget[];
   readonly #id: string;
   #leases: Lease[] = [];
   #life = '';
   seq = 0;
 
-  constructor(target: ErasureTarget, id: string) {
-    this.#target = target;
+  constructor(targets: readonly ErasureTarget[], id: string) {
+    this.#targets = targets;
     this.#id = id;
   }
 
   async open(): Promise<this> {
-    const { store, tables } = this.#target;
+    const { store, tables } = this.#targets[0]!;
     this.#life = await incarnation(store.db);
     for (const { name } of tables) {
       const lease = await takeLease(store, name, this.#id);
@@ -78,7 +78,7 @@ export class Run {
   }
 
   /** The step behind the last one, or the last one again. */
-  async take(chunk: number, faults = NO_FAULTS, again = false, target = this.#target): Promise<Step> {
+  async take(chunk: number, faults = NO_FAULTS, again = false, of = 0, target = this.#targets[of]!): Promise<Step> {
     const [lease, ...furtherLeases] = this.#leases;
     const seq = again ? this.seq : this.seq + 1;
     const step: ChunkStep = {
@@ -90,7 +90,7 @@ export class Run {
       lockTimeoutMs: 5_000,
       statementTimeoutMs: 120_000,
     };
-    const taken = await eraseChunk(target, { runId: this.#id, chunk, class: 0 }, step, faults);
+    const taken = await eraseChunk(target, { runId: this.#id, chunk, class: of }, step, faults);
     this.seq = seq;
     return taken;
   }
