@@ -278,7 +278,7 @@ test('many people go in pages, each of them once, and whoever the recipient neve
     openNotices(home, { request: `B-${run}`, run, news: 'erasure', told, policy: { patienceDays: 20, silentAfterDays: 2 } });
   const [notice] = await open();
   expect(await open()).toEqual([notice]);
-  expect(notice).toMatchObject({ people: 1280, pages: 3, state: 'open' });
+  expect(notice).toMatchObject({ people: 1280, pages: 3, state: 'open', patienceDays: 20, silentAfterDays: 2 });
   const pages = await readPages(home, notice!.id);
   expect(new Set(pages.map(({ id }) => id)).size).toBe(3);
   const people = (await Promise.all(pages.map((page) => peopleOf(home, notice!, page)))).map((some) =>
