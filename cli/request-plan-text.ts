@@ -1,4 +1,4 @@
-import { changedRows, planStores, type BoundPlan, type PlannedTable, type StorePlan } from '../client/requests/plan.ts';
+import { changedRows, planStores, SHOWN_HASH, type BoundPlan, type PlannedTable, type StorePlan } from '../client/requests/plan.ts';
 import { titles } from '../client/tables.ts';
 import { showDay, showTime } from '../client/times.ts';
 import type { Context } from './context.ts';
@@ -9,9 +9,6 @@ export interface RequestPlanTextOptions {
   readonly colours: Context['colours'];
   readonly width: number | null;
 }
-
-/** Enough of the hash to name a plan by. */
-export const SHOWN_HASH = 12;
 
 /** The plan as a table, in the order of execution, with what frames it. Names nobody. */
 export function requestPlanText({ plan, hash }: BoundPlan, { colours, width }: RequestPlanTextOptions): string {

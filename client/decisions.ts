@@ -4,6 +4,7 @@ import { translating } from '../database/errors.ts';
 import { manifestOfPlan } from '../database/requests/plans.ts';
 import { currentManifest } from '../database/runs.ts';
 import { inTransaction } from '../database/store.ts';
+import { SHOWN_HASH } from '../domain/canonical.ts';
 import { hasOpened, mayDecide, type Approval, type ApprovalPolicy, type Decision, type DecisionKind } from '../domain/requests/decision.ts';
 import { approvalPolicy } from '../domain/requests/policy.ts';
 import { actorOf } from './actors.ts';
@@ -102,8 +103,6 @@ export async function recordGivenUp(project: Project, order: NoticeOrder, token:
     return insertDecision(trx, { request: requestId, plan: hash, decision: 'give_up', about, reason, actor }, key);
   });
 }
-
-const SHOWN_HASH = 12;
 
 /** Whether a plan of a request is approved now, and by whom. Throws `Refused`, and `SigningKeyMissing` without the service's key. */
 export async function approvedBy(project: Project, requestId: string, planHash: string): Promise<Approval> {

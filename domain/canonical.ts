@@ -17,3 +17,6 @@ export function canonicalHash(value: unknown): string {
 export function sha256(text: string): string {
   return createHash('sha256').update(text, 'utf8').digest('hex');
 }
+
+/** Digits of a hash that people are shown, and must at least type. */
+export const SHOWN_HASH = 12;

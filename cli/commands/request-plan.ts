@@ -14,6 +14,7 @@ import {
   resumeRequest,
   type BoundPlan,
   type LeftOut,
+  SHOWN_HASH,
 } from '../../client/requests/plan.ts';
 import { readActorToken, withoutTokenOption } from '../actor-token.ts';
 import { handOver } from '../certificate.ts';
@@ -22,7 +23,7 @@ import { EXIT } from '../exit.ts';
 import { examples } from '../help.ts';
 import { textTable } from '../table.ts';
 import { envelopePlanText } from './request-envelope.ts';
-import { requestPlanText, SHOWN_HASH } from '../request-plan-text.ts';
+import { requestPlanText } from '../request-plan-text.ts';
 
 const NUMBER = 'its number, such as R-1001, or that of a batch, such as B-1001';
 

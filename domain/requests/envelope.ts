@@ -1,5 +1,5 @@
 import type { Envelope, Manifest } from '../../manifest/model.ts';
-import { canonicalHash } from '../canonical.ts';
+import { canonicalHash, SHOWN_HASH } from '../canonical.ts';
 import type { Approval } from './decision.ts';
 import { changedRows, planProblems, type ErasurePlan } from './plan.ts';
 
@@ -35,5 +35,3 @@ export function withPreapproval(approval: Approval, preapproved: Pick<Approval, 
   if (approval.approved || approval.rejectedBy.length > 0 || !preapproved.approved) return approval;
   return { ...approval, approved: true, by: preapproved.by.map((actor) => `${actor} (envelope ${hash.slice(0, SHOWN_HASH)})`) };
 }
-
-const SHOWN_HASH = 12;
