@@ -93,29 +93,35 @@ export function startProbityLoops(options: ProbityLoopsOptions): ProbityLoops {
   async function sweep(): Promise<boolean> {
     const manifest = await inForce();
     if (manifest === null) return false;
-    for (let after = ''; !signal.aborted;) {
-      const requests = await forgottenRequests(home, after, SWEEP_AT_ONCE);
-      for (const request of requests) {
+    await eachOf(
+      (after) => forgottenRequests(home, after, SWEEP_AT_ONCE),
+      async (request) => {
         await startRequest(await client(), request, taskQueue);
         await noteStarts(home.db, [request]);
-      }
-      const last = requests.at(-1)?.request;
-      if (last === undefined) break;
-      after = last;
-    }
+      },
+    );
     if (manifest.mode === 'enforce')
-      for (let after = ''; !signal.aborted;) {
-        const due = await dueNews(home, { after, limit: SWEEP_AT_ONCE });
-        for (const { request } of due) await startNews(await client(), request, taskQueue);
-        const last = due.at(-1)?.request;
-        if (last === undefined) break;
-        after = last;
-      }
+      await eachOf(
+        (after) => dueNews(home, { after, limit: SWEEP_AT_ONCE }),
+        async ({ request }) => startNews(await client(), request, taskQueue),
+      );
     if (performance.now() - keeperAt >= KEEPER_EVERY_MS) {
       await startKeeper(await client(), manifest.organisation, taskQueue);
       keeperAt = performance.now();
     }
     return false;
+  }
+
+  /** Page by page, each behind the last of the one before. */
+  async function eachOf<T extends { readonly request: string }>(
+    page: (after: string) => Promise<readonly T[]>,
+    act: (it: T) => Promise<void>,
+  ): Promise<void> {
+    for (let after: string | undefined = ''; after !== undefined && !signal.aborted;) {
+      const found = await page(after);
+      for (const it of found) await act(it);
+      after = found.at(-1)?.request;
+    }
   }
 
   async function seal(): Promise<boolean> {

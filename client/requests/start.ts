@@ -36,17 +36,12 @@ export async function startRequest(client: Client, { request, approved }: Starte
     else await client.workflow.start<typeof withdrawal>('withdrawal', options);
   };
   await client.withDeadline(Date.now() + START_LIMIT_MS, async () => {
-    try {
-      await start();
-    } catch (error) {
-      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-      if (!approved) return;
-      // What is approved is in force in every store: whoever still waits for that would keep the work from beginning.
-      const handle = client.workflow.getHandle(options.workflowId);
-      if ((await handle.describe()).type !== FOLLOWS) return;
-      await handle.terminate('it is in force everywhere, and carried out now').catch(() => undefined);
-      await start();
-    }
+    if ((await started(start)) || !approved) return;
+    // What is approved is in force in every store: whoever still waits for that would keep the work from beginning.
+    const handle = client.workflow.getHandle(options.workflowId);
+    if ((await handle.describe()).type !== FOLLOWS) return;
+    await handle.terminate('it is in force everywhere, and carried out now').catch(() => undefined);
+    await start();
   });
 }
 
@@ -54,10 +49,17 @@ export async function startRequest(client: Client, { request, approved }: Starte
 export async function startNews(client: Client, request: string, taskQueue: string): Promise<void> {
   const options = { taskQueue, workflowId: newsWorkflowId(request), workflowIdReusePolicy: 'ALLOW_DUPLICATE' as const };
   await client.withDeadline(Date.now() + START_LIMIT_MS, async () => {
-    try {
-      await client.workflow.start<typeof news>('news', { ...options, args: [request] });
-    } catch (error) {
-      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-    }
+    await started(() => client.workflow.start<typeof news>('news', { ...options, args: [request] }));
   });
+}
+
+/** False: it runs already. */
+async function started(start: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await start();
+    return true;
+  } catch (error) {
+    if (error instanceof WorkflowExecutionAlreadyStartedError) return false;
+    throw error;
+  }
 }
