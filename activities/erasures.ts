@@ -98,7 +98,7 @@ export function erasureActivities(dependencies: ActivityDependencies) {
       // Started again once all was read, since recipients have answered say, it leaves alone what came in these weeks.
       if (read > 0 || Context.current().info.attempt > 1) {
         const work = await workOf(context, request);
-        const came = await cameMeanwhile(store, work.targets, work, () => Context.current().heartbeat());
+        const came = await cameMeanwhile(work.targets, work, () => Context.current().heartbeat());
         if (came > 0) await eraseIn(work, true);
       }
       return { hits: (await scanResult(store, scope, plan.run)).hits.reduce((sum, { rows }) => sum + rows, 0) };

@@ -3,7 +3,6 @@ import { restored } from '../database/ledger.ts';
 import { schemaState } from '../database/migrate.ts';
 import { readManifest, readPlan, readRun, type Run } from '../database/runs.ts';
 import type { Store } from '../database/store.ts';
-import { shareHeldNames } from '../database/retention/held-names.ts';
 import { shareProtected } from '../database/retention/protected.ts';
 import { openTarget, type Target } from '../database/retention/target.ts';
 import type { RetentionPlan, TablePlan } from '../domain/retention/plan.ts';
@@ -69,10 +68,10 @@ export async function tableContext(
     if (context.run.incarnations[table.store] !== found) throw restored(store.name, table.table);
   }
   // Who asks meanwhile is protected from the next call on.
-  const { manifest } = context;
-  const sources = { manifest, storeNamed: (name: string) => dependencies.store(manifest, name) };
-  await shareHeldNames(store, sources);
-  await shareProtected(dependencies.home, store, sources);
+  await shareProtected(dependencies.home, store, {
+    manifest: context.manifest,
+    storeNamed: (name) => dependencies.store(context.manifest, name),
+  });
   return { ...context, target: await openTarget(store, context.manifest, table, context.run.asOf), incarnation: found };
 }
 

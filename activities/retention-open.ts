@@ -1,6 +1,5 @@
 import { currentManifest, openRun, readManifest, readPlan, readRun, replacePlan, savePlan, setRunState } from '../database/runs.ts';
 import { clockOf } from '../database/clock.ts';
-import { shareHeldNames } from '../database/retention/held-names.ts';
 import { shareProtected } from '../database/retention/protected.ts';
 import { planRetention } from '../database/retention/planner.ts';
 import { isCurrent, schemaState } from '../database/migrate.ts';
@@ -72,11 +71,8 @@ async function shareWith(
   stores: ReadonlyMap<string, Store>,
 ): Promise<void> {
   const storeNamed = (name: string): Store => open(manifest, name);
-  for (const store of stores.values()) {
-    if (!(await isCurrent(store, store === home))) continue;
-    await shareHeldNames(store, { manifest, storeNamed });
-    await shareProtected(home, store, { manifest, storeNamed });
-  }
+  for (const store of stores.values())
+    if (await isCurrent(store, store === home)) await shareProtected(home, store, { manifest, storeNamed });
 }
 
 /** Stores with a table that has a rule. */

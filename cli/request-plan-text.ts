@@ -1,6 +1,7 @@
-import { changedRows, planStores, SHOWN_HASH, type BoundPlan, type PlannedTable, type StorePlan } from '../client/requests/plan.ts';
+import { changedRows, planStores, type BoundPlan, type PlannedTable, type StorePlan } from '../client/requests/plan.ts';
 import { titles } from '../client/tables.ts';
 import { showDay, showTime } from '../client/times.ts';
+import { SHOWN_HASH } from '../client/versions.ts';
 import type { Context } from './context.ts';
 import { count, seconds } from './numbers.ts';
 import { textTable } from './table.ts';

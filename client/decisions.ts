@@ -1,10 +1,12 @@
-import { createPublicKey } from 'node:crypto';
-import { bindPlan, insertDecision, lockRequest, readApproval, readDecisions } from '../database/requests/decisions.ts';
+import { createPublicKey, type KeyObject } from 'node:crypto';
+import type { Transaction } from 'kysely';
+import { bindPlan, insertDecision, lockRequest, readApproval, readDecisions, type DecidedRequest } from '../database/requests/decisions.ts';
 import { translating } from '../database/errors.ts';
 import { manifestOfPlan } from '../database/requests/plans.ts';
 import { currentManifest } from '../database/runs.ts';
 import { inTransaction } from '../database/store.ts';
 import { SHOWN_HASH } from '../domain/canonical.ts';
+import type { Actor } from '../domain/requests/actor.ts';
 import { hasOpened, mayDecide, type Approval, type ApprovalPolicy, type Decision, type DecisionKind } from '../domain/requests/decision.ts';
 import { approvalPolicy } from '../domain/requests/policy.ts';
 import { actorOf } from './actors.ts';
@@ -46,16 +48,7 @@ const ABOUT = /^[^\s.]+(\.[^\s.]+){2,3}$/;
  */
 export async function recordDecision(project: Project, order: DecisionOrder, token: string): Promise<RecordedDecision> {
   const { requestId, planHash, decision, reason = null, about = null } = order;
-  checkOrder(order);
-  const key = readSigningKey(project.env);
-  await requireHome(project);
-  const policy = await policyOf(project, planHash);
-  return inTransaction(project.home, { settings: { synchronous_commit: 'on' } }, async (trx) => {
-    const actor = await actorOf(trx, token);
-    if (!mayDecide(actor.roles, policy))
-      throw new Refused(`${actor.name} may not decide on plans: that needs the role ${policy.roles.join(' or ')}`);
-    const request = await lockRequest(trx, requestId);
-    if (request === null) throw new Refused(`There is no request of this number: \`probity request list\``);
+  return deciding(project, order, { token, what: 'decide on plans' }, async ({ trx, actor, request, policy, key }) => {
     if (request.closed) throw new Refused(`${requestId} is closed`);
     if (request.planHash === null) throw new Refused(`${requestId} has no plan yet`);
     if (request.planHash !== planHash)
@@ -88,19 +81,41 @@ export interface NoticeOrder {
  */
 export async function recordGivenUp(project: Project, order: NoticeOrder, token: string): Promise<Decision> {
   const { requestId, hash, recipient: about, reason } = order;
-  checkOrder({ requestId, planHash: hash, decision: 'give_up', about, reason });
-  const key = readSigningKey(project.env);
-  await requireHome(project);
-  const policy = await policyOf(project, hash);
-  return inTransaction(project.home, { settings: { synchronous_commit: 'on' } }, async (trx) => {
-    const actor = await actorOf(trx, token);
-    if (!mayDecide(actor.roles, policy))
-      throw new Refused(`${actor.name} may not give up a recipient: that needs the role ${policy.roles.join(' or ')}`);
-    const request = await lockRequest(trx, requestId);
-    if (request === null) throw new Refused(`There is no request of this number: \`probity request list\``);
+  const decided: DecisionOrder = { requestId, planHash: hash, decision: 'give_up', about, reason };
+  return deciding(project, decided, { token, what: 'give up a recipient' }, async ({ trx, actor, request, key }) => {
     if (hasOpened(actor.name, request.openedBy))
       throw new Refused(`${actor.name} has opened ${requestId}: nobody decides on their own request`);
     return insertDecision(trx, { request: requestId, plan: hash, decision: 'give_up', about, reason, actor }, key);
+  });
+}
+
+interface Deciding {
+  readonly trx: Transaction<unknown>;
+  readonly actor: Actor;
+  /** Locked. */
+  readonly request: DecidedRequest;
+  readonly policy: ApprovalPolicy;
+  readonly key: KeyObject;
+}
+
+/** Checks what is ordered and who orders it, and lets `act` record it, durably, in one transaction. `what`: that an actor without the role may not do. */
+async function deciding<T>(
+  project: Project,
+  order: DecisionOrder,
+  { token, what }: { readonly token: string; readonly what: string },
+  act: (at: Deciding) => Promise<T>,
+): Promise<T> {
+  checkOrder(order);
+  const key = readSigningKey(project.env);
+  await requireHome(project);
+  const policy = await policyOf(project, order.planHash);
+  return inTransaction(project.home, { settings: { synchronous_commit: 'on' } }, async (trx) => {
+    const actor = await actorOf(trx, token);
+    if (!mayDecide(actor.roles, policy))
+      throw new Refused(`${actor.name} may not ${what}: that needs the role ${policy.roles.join(' or ')}`);
+    const request = await lockRequest(trx, order.requestId);
+    if (request === null) throw new Refused(`There is no request of this number: \`probity request list\``);
+    return act({ trx, actor, request, policy, key });
   });
 }
 

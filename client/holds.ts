@@ -3,11 +3,11 @@ import { readCatalog } from '../database/catalog.ts';
 import { StoreError } from '../database/errors.ts';
 import { listHolds, placeHold, releaseHold } from '../database/holds.ts';
 import { wakeHeld } from '../database/serving/outbox.ts';
-import { countHeldBySubject, countHeldByTable, reached } from '../database/retention/held.ts';
-import { countNamed, namesOfSubject, reachedElsewhere } from '../database/retention/held-names.ts';
-import type { PersonName } from '../database/retention/names.ts';
+import { countHeldBySubject, countHeldByTable, countNamed, reached, reachedElsewhere } from '../database/retention/held.ts';
+import { namesOf } from '../database/retention/names.ts';
+import { keyTextOf } from '../database/requests/seeds.ts';
 import type { Store } from '../database/store.ts';
-import { namesOthers } from '../domain/retention/elsewhere.ts';
+import { namesOthers, type PersonName } from '../domain/retention/elsewhere.ts';
 import { storeEdges } from '../domain/retention/graph.ts';
 import { parseConditions, type Hold, type TableHold } from '../domain/retention/hold.ts';
 import { nearest } from '../manifest/nearest.ts';
@@ -79,7 +79,10 @@ export async function holdTable(
   }
 }
 
-/** Holds every row that belongs to a subject, in each store in which a path leads to it, or to a column that names it. Throws `Refused` for a subject that is not there. */
+/**
+ * Holds every row that belongs to a subject, in each store in which a path leads to it, or to a column that names it. Throws `Refused` for a
+ * subject that is not there.
+ */
 export async function holdSubject(
   project: Project,
   options: HoldOptions & { readonly subject: string; readonly key: readonly string[]; readonly store: string | null },
@@ -91,7 +94,7 @@ export async function holdSubject(
     throw new Refused(`The manifest knows no subject ${options.subject}; it knows ${Object.keys(manifest.subjects).join(', ') || 'none'}`);
   if (options.key.length !== subject.key.length)
     throw new Refused(`The key of ${options.subject} is ${subject.key.join(', ')}: give ${subject.key.length} value(s)`);
-  const names = await namesOfSubject(options.subject, options.key, { manifest, storeNamed: (name) => project.stores.get(name)! });
+  const names = await namesElsewhere(project, options.subject, options.key);
   const rows: Record<string, number> = {};
   const stores: Store[] = [];
   const notReached: string[] = [];
@@ -116,6 +119,13 @@ export async function holdSubject(
   const scope = { kind: 'subject', subject: options.subject, key: options.key } as const;
   for (const store of stores) await place(project, store, { id, scope, ...rest(options) }, namesOthers(manifest, store.name) ? names : []);
   return { id, rows, stores: stores.map((store) => store.name), notReached, durability: await durability(project) };
+}
+
+/** By which stores that have not the subject's own table may name it; nothing where there is no such store. */
+async function namesElsewhere({ manifest, stores }: Project, subject: string, key: readonly string[]): Promise<readonly PersonName[]> {
+  if (![...stores.keys()].some((store) => namesOthers(manifest, store))) return [];
+  const [names = []] = await namesOf([{ subject, key: keyTextOf(key) }], { manifest, storeNamed: (name) => stores.get(name)! });
+  return names;
 }
 
 export interface ListedHold extends Hold {

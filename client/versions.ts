@@ -10,6 +10,8 @@ import { requireHome } from './migrate.ts';
 import type { Project } from './project.ts';
 import { Refused } from './refused.ts';
 
+export { SHOWN_HASH } from '../domain/canonical.ts';
+
 export interface Applied {
   readonly changed: boolean;
   readonly version: ManifestVersion;

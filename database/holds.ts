@@ -1,4 +1,5 @@
 import { sql, type Kysely, type RawBuilder } from 'kysely';
+import type { PersonName } from '../domain/retention/elsewhere.ts';
 import type { Condition, Hold } from '../domain/retention/hold.ts';
 import { inTransaction, type Store } from './store.ts';
 
@@ -81,12 +82,8 @@ export async function listHolds(store: Store, options: { readonly released: bool
 }
 
 /** By which a store's rows name whoever a hold is on. */
-export interface HeldName {
+export interface HeldName extends PersonName {
   readonly hold: string;
-  readonly subject: string;
-  /** `key`, or an identity such as `email`. */
-  readonly identity: string;
-  readonly value: string;
 }
 
 /** Whether what must not be lost with the store is queued for the sink that the manifest names. */
@@ -97,17 +94,17 @@ export interface Queued {
 const NOT_QUEUED: Queued = { sink: false };
 
 /**
- * Places a hold, with what the store's own rows name the person by. When this returns, no row under it will be changed by any step that has not committed before.
- * Throws a `StoreError` of kind `busy` when batches did not let go in time: the hold is then not placed.
+ * Places a hold, with what the store's own rows name the person by. When this returns, no row under it will be changed by any step that has not
+ * committed before. Throws a `StoreError` of kind `busy` when batches did not let go in time: the hold is then not placed.
  */
 export async function placeHold(
   store: Store,
   hold: Omit<Hold, 'placedAt'>,
   queued = NOT_QUEUED,
-  names: readonly Omit<HeldName, 'hold'>[] = [],
+  names: readonly PersonName[] = [],
 ): Promise<void> {
   const { scope } = hold;
-  const column = (of: keyof (typeof names)[number]): RawBuilder<unknown> => sql`${names.map((it) => it[of])}::text[]`;
+  const column = (of: keyof PersonName): RawBuilder<unknown> => sql`${names.map((it) => it[of])}::text[]`;
   await inTransaction(store, { lockTimeoutMs: PLACE_TIMEOUT_MS, settings: { synchronous_commit: 'on' } }, async (trx) => {
     await sql`select pg_advisory_xact_lock(${HOLDS_LOCK})`.execute(trx);
     await sql`

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { apply, type Applied } from '../../client/versions.ts';
+import { apply, SHOWN_HASH, type Applied } from '../../client/versions.ts';
 import type { Context } from '../context.ts';
 import { examples } from '../help.ts';
 import { tally } from '../problems.ts';
@@ -31,7 +31,7 @@ const MOST_DIFFERENCES = 40;
 const ROOM_FOR_VALUE = 60;
 
 function text({ changed, version, differences }: Applied, { io, colours }: Context): string {
-  const named = `version ${version.version} (${version.hash.slice(0, 12)}), mode ${version.mode}`;
+  const named = `version ${version.version} (${version.hash.slice(0, SHOWN_HASH)}), mode ${version.mode}`;
   if (!changed) return `${colours.green('✓')} in force already: ${named}, applied by ${version.appliedBy}`;
   const shown = version.version === 1 ? [] : differences.slice(0, MOST_DIFFERENCES);
   const rows = shown.map(({ path, before, after }) => [path, brief(before), brief(after)]);

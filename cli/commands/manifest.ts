@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { requireManifest } from '../../client/manifest.ts';
 import { Refused } from '../../client/refused.ts';
-import { inForce, versions } from '../../client/versions.ts';
+import { inForce, SHOWN_HASH, versions } from '../../client/versions.ts';
 import { manifestJsonSchema } from '../../manifest/json-schema.ts';
 import type { Context } from '../context.ts';
 import { examples } from '../help.ts';
@@ -49,7 +49,13 @@ export function manifestCommand(context: Context): Command {
         }));
         if (json) return io.out(JSON.stringify(found, null, 2));
         if (found.length === 0) return io.out('No manifest is in force yet: run `probity apply`');
-        const rows = found.map((it) => [String(it.version), it.hash.slice(0, 12), it.mode, it.appliedAt.toISOString(), it.appliedBy]);
+        const rows = found.map((it) => [
+          String(it.version),
+          it.hash.slice(0, SHOWN_HASH),
+          it.mode,
+          it.appliedAt.toISOString(),
+          it.appliedBy,
+        ]);
         io.out(
           textTable(
             [{ title: 'version', align: 'right' }, { title: 'hash' }, { title: 'mode' }, { title: 'applied' }, { title: 'by' }],

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { basisWords, keepingWords, processingPage, recordOfProcessing, type ProcessingRecord } from '../../client/processing.ts';
 import { writeReport } from '../../client/report-file.ts';
+import { SHOWN_HASH } from '../../client/versions.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { examples } from '../help.ts';
@@ -37,7 +38,9 @@ function summary(record: ProcessingRecord, { io, colours }: Context): string[] {
   const lacking = colours.yellow('MISSING');
   const who = record.controller;
   const lines = [
-    colours.bold(`${record.organisation} · record of processing activities (Art. 30 GDPR) · manifest ${record.manifest.slice(0, 12)}`),
+    colours.bold(
+      `${record.organisation} · record of processing activities (Art. 30 GDPR) · manifest ${record.manifest.slice(0, SHOWN_HASH)}`,
+    ),
     `Controller  ${who === null ? lacking : [who.name, who.address ?? who.country, who.contact].filter((it) => it !== null).join(' · ')}`,
     `Officer     ${who?.dpo ?? lacking}`,
     '',

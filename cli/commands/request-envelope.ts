@@ -13,7 +13,7 @@ import type { Context } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { examples } from '../help.ts';
 import { count } from '../numbers.ts';
-import { SHOWN_HASH } from '../../client/requests/plan.ts';
+import { SHOWN_HASH } from '../../client/versions.ts';
 import { textTable } from '../table.ts';
 
 export function envelopeCommand(context: Context): Command {

@@ -14,8 +14,8 @@ import {
   resumeRequest,
   type BoundPlan,
   type LeftOut,
-  SHOWN_HASH,
 } from '../../client/requests/plan.ts';
+import { SHOWN_HASH } from '../../client/versions.ts';
 import { readActorToken, withoutTokenOption } from '../actor-token.ts';
 import { handOver } from '../certificate.ts';
 import type { Context } from '../context.ts';

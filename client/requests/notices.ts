@@ -90,8 +90,7 @@ export async function settleRecipient(
 
 /**
  * Decides, signed, that a recipient need not be told, since that is impossible or out of proportion (Art. 19 GDPR): over the plan, or where there is
- * none, over what it was to be told. Throws `Refused` as
- * `recordDecision` does.
+ * none, over what it was to be told. Throws `Refused` as `recordDecision` does.
  */
 export async function giveUpRecipient(
   project: Project,
@@ -102,16 +101,11 @@ export async function giveUpRecipient(
   const because = known(reason, GIVE_UP_REASONS, 'reason', 'reason');
   const open = await openOf(project, request, recipient);
   const bound = await currentPlan(project.home.db, request);
+  const about = { requestId: request, reason: because };
   const recorded =
     bound === null
-      ? await recordGivenUp(project, { requestId: request, hash: noticesHash(open), recipient, reason: because }, token)
-      : (
-          await recordDecision(
-            project,
-            { requestId: request, planHash: bound.hash, decision: 'give_up', about: recipient, reason: because },
-            token,
-          )
-        ).decision;
+      ? await recordGivenUp(project, { ...about, hash: noticesHash(open), recipient }, token)
+      : (await recordDecision(project, { ...about, planHash: bound.hash, decision: 'give_up', about: recipient }, token)).decision;
   for (const { id } of open) await settleNotice(project.home, id, 'given_up', { name: recorded.statement.actor });
   return recorded;
 }

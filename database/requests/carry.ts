@@ -58,6 +58,9 @@ export interface CarryingRun {
   readonly heldElsewhere?: () => Promise<readonly HeldElsewhere[]>;
 }
 
+/** Of whom the rows are read again. */
+type Whose = Required<Pick<CarryingRun, 'runId' | 'heldElsewhere'>>;
+
 export interface CarryOptions {
   /** Called after each transaction with how many chunks were taken, and of how many. */
   readonly beat: (done: number, of: number) => void;
@@ -103,7 +106,7 @@ export async function carryOut(
         taken += 1;
         beat(taken, chunks.length);
       }
-      const found = await verify(targets, chunks, await heldElsewhere(), () => beat(taken, chunks.length));
+      const found = await verify(targets, { runId, heldElsewhere }, () => beat(taken, chunks.length));
       if (found.remaining > 0 && pass + 1 < MOST_PASSES) continue;
       const body = { range: `at ${found.snapshot}`, counts: { ...found.counts, remaining: found.remaining }, cursor: null };
       await takeStep(store, { ...step(), runId, kind: CLOSING, pass, cutOff: null }, () => Promise.resolve(body), faults);
@@ -116,14 +119,9 @@ export async function carryOut(
  * Rows that would be deleted or masked by now: those that came behind the closing statement. They stand where the plan's rows stood, so a search
  * takes them for what is kept.
  */
-export async function cameMeanwhile(
-  store: Store,
-  targets: readonly ClassTarget[],
-  { runId, heldElsewhere }: Required<Pick<CarryingRun, 'runId' | 'heldElsewhere'>>,
-  beat: () => void,
-): Promise<number> {
+export async function cameMeanwhile(targets: readonly ClassTarget[], run: Whose, beat: () => void): Promise<number> {
   if (targets.every(({ target }) => target.tables.length === 0)) return 0;
-  return (await verify(targets, await chunksOf(store, targets, runId), await heldElsewhere(), beat)).remaining;
+  return (await verify(targets, run, beat)).remaining;
 }
 
 interface Chunk {
@@ -141,17 +139,15 @@ async function chunksOf(store: Store, targets: readonly ClassTarget[], runId: st
 /** After all chunks, a class at once: what one person's rows pin may go with somebody else's. */
 async function verify(
   targets: readonly ClassTarget[],
-  chunks: readonly Chunk[],
-  heldElsewhere: readonly HeldElsewhere[],
+  { runId, heldElsewhere }: Whose,
   beat: () => void,
 ): Promise<{ remaining: number; counts: Record<string, number>; snapshot: string }> {
   const counts: Record<string, number> = {};
   let remaining = 0;
   let snapshot = '';
+  const held = await heldElsewhere();
   for (const { class: of, target } of targets) {
-    const first = chunks.find(({ people }) => people.class === of);
-    if (first === undefined) continue;
-    const found = await verifyErasure(target, { runId: first.people.runId, chunk: null, class: of, heldElsewhere });
+    const found = await verifyErasure(target, { runId, chunk: null, class: of, heldElsewhere: held });
     remaining += found.remaining;
     snapshot = found.snapshot;
     for (const [name, rows] of Object.entries(found.counts)) counts[name] = (counts[name] ?? 0) + rows;

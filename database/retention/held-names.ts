@@ -1,17 +1,30 @@
 import { sql, type RawBuilder } from 'kysely';
-import { namedElsewhere, namesOthers, type NamedElsewhere } from '../../domain/retention/elsewhere.ts';
-import type { Edge } from '../../domain/retention/graph.ts';
-import type { Manifest } from '../../manifest/model.ts';
+import type { Catalog } from '../../domain/catalog.ts';
+import { namesOthers, type NamedElsewhere } from '../../domain/retention/elsewhere.ts';
+import type { SubjectPath } from '../../domain/retention/graph.ts';
 import { translating } from '../errors.ts';
-import { ACTIVE, type HeldName } from '../holds.ts';
-import { ident, tableRef } from '../identifiers.ts';
+import { ACTIVE, type ActiveHolds, type HeldName } from '../holds.ts';
 import { keyTextOf } from '../requests/seeds.ts';
 import { inTransaction, type Store } from '../store.ts';
-import { nameAlong, namesOf, type NameSources, type PersonName } from './names.ts';
-import { all, any, type Reason } from './protection.ts';
+import { nameAlong, namesOf, type NameSources } from './names.ts';
+import { all, holdReasons, type Reason } from './protection.ts';
 
-/** Rows under a hold on a person by a column that names somebody of another store. */
-export function heldElsewhereReason(way: NamedElsewhere, alias: string): Reason {
+/** Holds on rows of a table: by table, and by people to whom a path leads, or a way to a column that names them. */
+export function heldReasons(
+  table: string,
+  alias: string,
+  holds: ActiveHolds,
+  {
+    paths,
+    elsewhere,
+    catalog,
+  }: { readonly paths: readonly SubjectPath[]; readonly elsewhere: readonly NamedElsewhere[]; readonly catalog: Catalog },
+): Reason[] {
+  const ways = elsewhere.filter(({ subject }) => holds.subjects.includes(subject));
+  return [...holdReasons(table, alias, holds, paths, catalog), ...ways.map((way) => heldElsewhereReason(way, alias))];
+}
+
+function heldElsewhereReason(way: NamedElsewhere, alias: string): Reason {
   const { from, ways, value } = nameAlong(way, alias);
   const tables = sql.join([sql`probity.hold_name as n join probity.hold as h on h.hold_id = n.hold_id`, ...from]);
   const body = sql`
@@ -49,49 +62,4 @@ export async function shareHeldNames(store: Store, sources: NameSources): Promis
       select distinct it.hold_id, it.subject, it.identity, it.value from ${given}
       join probity.hold h on h.hold_id = it.hold_id and h.released_at is null order by 1, 2, 3, 4 on conflict do nothing`.execute(trx);
   });
-}
-
-/** By which rows of a store may name one person. */
-export async function namesOfSubject(subject: string, parts: readonly string[], sources: NameSources): Promise<readonly PersonName[]> {
-  const [names] = await namesOf([{ subject, key: keyTextOf(parts) }], sources);
-  return names ?? [];
-}
-
-const ROW = 't';
-const LIMITS = { readOnly: true, lockTimeoutMs: 5_000, statementTimeoutMs: 60_000 } as const;
-
-/** Declared tables of a store from which a way leads to a column that names such a person of another store, as `schema.table`. */
-export function reachedElsewhere(
-  edges: readonly Edge[],
-  manifest: Manifest,
-  store: string,
-  subject: string,
-): Map<string, NamedElsewhere[]> {
-  const tables = Object.keys(manifest.tables).filter((id) => id.startsWith(`${store}.`)).map((id) => id.slice(store.length + 1)); // prettier-ignore
-  const ways = tables.map(
-    (table) => [table, namedElsewhere(table, edges, manifest, store).filter((way) => way.subject === subject)] as const,
-  );
-  return new Map(ways.filter(([, found]) => found.length > 0));
-}
-
-/** Rows of these tables that name somebody. Reads only. */
-export async function countNamed(
-  store: Store,
-  tables: ReadonlyMap<string, readonly NamedElsewhere[]>,
-  names: readonly PersonName[],
-): Promise<Record<string, number>> {
-  const counts: Record<string, number> = {};
-  for (const [table, ways] of tables) {
-    const each = ways.map((way) => {
-      const { from, ways: joined, value } = nameAlong(way, ROW);
-      const values = names.filter((it) => it.subject === way.subject && it.identity === way.identity).map((it) => it.value);
-      const named = sql<boolean>`coalesce(${value} = any(${values}::text[]), false)`;
-      return from.length === 0 ? named : sql<boolean>`exists (select 1 from ${sql.join(from)} where ${all([...joined, named])})`;
-    });
-    const { rows } = await inTransaction(store, LIMITS, (trx) =>
-      sql<{ count: number }>`select count(*) as count from ${tableRef(table)} as ${ident(ROW)} where ${any(each)}`.execute(trx),
-    );
-    counts[table] = rows[0]?.count ?? 0;
-  }
-  return counts;
 }

@@ -1,7 +1,7 @@
 import { sql, type RawBuilder } from 'kysely';
 import { KEY_IDENTITY } from '../../domain/requests/graph.ts';
 import type { SubjectKey } from '../../domain/requests/resolve.ts';
-import type { NamedElsewhere } from '../../domain/retention/elsewhere.ts';
+import type { NamedElsewhere, PersonName } from '../../domain/retention/elsewhere.ts';
 import type { Edge } from '../../domain/retention/graph.ts';
 import { EMAIL } from '../../domain/serving/replica.ts';
 import type { Manifest } from '../../manifest/model.ts';
@@ -11,15 +11,6 @@ import { resolvePeople } from '../requests/resolve.ts';
 import type { Store } from '../store.ts';
 import { all, joins } from './protection.ts';
 import type { Condition } from './times.ts';
-
-/** What a column may hold that names somebody. */
-export interface PersonName {
-  readonly subject: string;
-  /** `key`, or an identity such as `email`. */
-  readonly identity: string;
-  /** A key as the consent ledger writes it, an address in lower case, or the value as it stands. */
-  readonly value: string;
-}
 
 /** What a statement needs to know of people in all stores. */
 export interface NameSources {

@@ -6,8 +6,8 @@ import { cutOff, floorCutOff } from '../../domain/time.ts';
 import type { Manifest, RetentionRule } from '../../manifest/model.ts';
 import type { ActiveHolds } from '../holds.ts';
 import { ident, tableRef } from '../identifiers.ts';
-import { all, any, holdReasons, joins, type Reason } from './protection.ts';
-import { heldElsewhereReason } from './held-names.ts';
+import { all, any, joins, type Reason } from './protection.ts';
+import { heldReasons } from './held-names.ts';
 import { requestElsewhereReason, requestReason } from './protected.ts';
 import { before, future, infinite, notBefore, unreadable, type Condition, type TimeReading } from './times.ts';
 import { inStore, storeOf } from '../../manifest/ids.ts';
@@ -110,11 +110,9 @@ function ownProtection(scope: Scope, table: string, alias: string): Reason[] {
   const anybody = holds.subjects.length + holds.requested.length > 0;
   const paths = anybody ? subjectPaths(table, scope.edges, scope.manifest, scope.store) : [];
   const elsewhere = anybody ? namedElsewhere(table, scope.edges, scope.manifest, scope.store) : [];
-  const held = ({ subject }: { readonly subject: string }): boolean => holds.subjects.includes(subject);
   const requested = ({ subject }: { readonly subject: string }): boolean => holds.requested.includes(subject);
   const reasons = [
-    ...holdReasons(table, alias, holds, paths, scope.catalog),
-    ...elsewhere.filter(held).map((way) => heldElsewhereReason(way, alias)),
+    ...heldReasons(table, alias, holds, { paths, elsewhere, catalog: scope.catalog }),
     ...paths.filter(requested).map((path) => requestReason(path, alias)),
     ...elsewhere.filter(requested).map((way) => requestElsewhereReason(way, alias)),
   ];

@@ -1,11 +1,12 @@
 import { sql, type RawBuilder } from 'kysely';
 import { KEY_IDENTITY } from '../../domain/requests/graph.ts';
-import { namesOthers, type NamedElsewhere } from '../../domain/retention/elsewhere.ts';
+import { namesOthers, type NamedElsewhere, type PersonName } from '../../domain/retention/elsewhere.ts';
 import type { SubjectPath } from '../../domain/retention/graph.ts';
 import { translating } from '../errors.ts';
 import { ident } from '../identifiers.ts';
 import { inTransaction, type Store } from '../store.ts';
-import { along, nameAlong, namesOf, type NamedRow, type NameSources, type PersonName } from './names.ts';
+import { shareHeldNames } from './held-names.ts';
+import { along, nameAlong, namesOf, type NamedRow, type NameSources } from './names.ts';
 import { all, type Reason } from './protection.ts';
 import type { Condition } from './times.ts';
 
@@ -38,12 +39,13 @@ function keyText(columns: readonly RawBuilder<unknown>[]): RawBuilder<string> {
 }
 
 /**
- * Tells another store whose rows no purge takes, as the home store knows it now: by their keys, and by identities where its columns name them so. The
- * home store needs no telling.
+ * Tells a store whose rows no purge takes: by what they name whoever a hold of it is on, and, but for the home store, who waits for a copy or has
+ * restricted the use, as the home store knows it now; by their keys, and by identities where its columns name them so.
  */
 export async function shareProtected(home: Store, store: Store, sources: NameSources): Promise<void> {
-  const { manifest } = sources;
+  await shareHeldNames(store, sources);
   if (store.name === home.name) return;
+  const { manifest } = sources;
   const { rows: keys } = await translating(home, () =>
     sql<PersonName>`
       select p.subject, p.identity, p.value from probity.protected_subject p order by p.subject, p.identity, p.value`.execute(home.db),

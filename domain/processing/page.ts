@@ -1,3 +1,4 @@
+import { SHOWN_HASH } from '../canonical.ts';
 import { dataTable, html, page, type Html, type Part } from '../html.ts';
 import type { Activity, DataCategory, Missing, ProcessingRecord } from './record.ts';
 import { basisWords, floorWords, keepingWords } from './sentences.ts';
@@ -8,7 +9,7 @@ export function processingPage(record: ProcessingRecord): string {
   const body = html`<h1>Record of processing activities</h1>
     <p>
       ${record.organisation} · Art. 30 GDPR · made ${record.madeAt.slice(0, 16).replace('T', ' ')} UTC from manifest
-      <code>${record.manifest.slice(0, 12)}</code> and the live databases.
+      <code>${record.manifest.slice(0, SHOWN_HASH)}</code> and the live databases.
     </p>
     ${record.mode === 'observe' && html`<p class="note">The manifest is in <strong>observe</strong> mode: what this record says of deletion is planned and reported, and not yet done.</p>`}
     ${missing(record.missing)} ${controller(record)}

@@ -14,6 +14,15 @@ export interface NamedElsewhere {
   readonly when: Readonly<Record<string, string | number | boolean>>;
 }
 
+/** What such a column may hold. */
+export interface PersonName {
+  readonly subject: string;
+  /** `key`, or an identity such as `email`. */
+  readonly identity: string;
+  /** A key as the consent ledger writes it, an address in lower case, or the value as it stands. */
+  readonly value: string;
+}
+
 // As for ways to a table in the same store.
 const MAX_HOPS = 4;
 const MAX_PATHS = 64;

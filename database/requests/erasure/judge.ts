@@ -6,8 +6,8 @@ import { floorCutOff } from '../../../domain/time.ts';
 import type { Floor } from '../../../manifest/model.ts';
 import { ACTIVE, type ActiveHolds } from '../../holds.ts';
 import { ident, tableRef } from '../../identifiers.ts';
-import { heldElsewhereReason } from '../../retention/held-names.ts';
-import { all, any, holdReasons, type Reason } from '../../retention/protection.ts';
+import { heldReasons } from '../../retention/held-names.ts';
+import { all, any, type Reason } from '../../retention/protection.ts';
 import { before, type Condition } from '../../retention/times.ts';
 import type { People } from './keys.ts';
 import { needsMask } from './masks.ts';
@@ -175,8 +175,7 @@ export function heldBy({ target, holds }: Look, table: string, alias: string): R
   const anybody = holds.subjects.length > 0;
   const paths = anybody ? subjectPaths(table, edges, manifest, store.name) : [];
   const elsewhere = anybody ? namedElsewhere(table, edges, manifest, store.name) : [];
-  const held = elsewhere.filter(({ subject }) => holds.subjects.includes(subject)).map((way) => heldElsewhereReason(way, alias));
-  return [...holdReasons(table, alias, holds, paths, catalog), ...held];
+  return heldReasons(table, alias, holds, { paths, elsewhere, catalog });
 }
 
 /** Rows of which nothing would become anyway, such as those that a withdrawal is not about, are not kept by a floor and wait for no day. */

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { withdrawn } from './support.ts';
 import { jobWorld, MANIFEST, type JobWorld, type Ran } from './world.ts';
 
 let world: JobWorld;
@@ -21,15 +22,7 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 
-/** In force in both stores, as the replicators would have it. */
-async function withdrawal(customer: number): Promise<string> {
-  const ran = await world.probity(['request', 'open', '--kind', 'withdrawal', '--purpose', 'newsletter'], { input: `${customer}\n` });
-  const id = /R-\d+/.exec(ran.out)![0];
-  await world.shop(`update probity.request set state = 'suppressed' where request_id = $1`, [id]);
-  await world.shop(`delete from probity.outbox where request_id = $1`, [id]);
-  return id;
-}
-
+const withdrawal = (customer: number): Promise<string> => withdrawn(world, customer);
 const byHand = (): Promise<Ran> => world.probity(['request', 'plan', '--envelope']);
 const why = async (id: string): Promise<string | null> =>
   (

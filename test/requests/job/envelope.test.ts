@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CertificateFile } from '../../../domain/evidence/certificate.ts';
 import { applied, withKeeper } from '../keeper/support.ts';
+import { withdrawn } from './support.ts';
 import { jobWorld, type JobWorld, type Ran } from './world.ts';
 
 const ENVELOPE = { most_people: 3, most_rows: 10, at: '02:00' };
@@ -11,16 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 
-/** In force in both stores, as the replicators would have it. */
-async function withdrawal(customer: number, actor = 'helpdesk'): Promise<string> {
-  const open = ['request', 'open', '--kind', 'withdrawal', '--purpose', 'newsletter', '--actor', actor];
-  const ran = await world.probity(open, { input: `${customer}\n` });
-  const id = /R-\d+/.exec(ran.out)![0];
-  await world.shop(`update probity.request set state = 'suppressed' where request_id = $1`, [id]);
-  await world.shop(`delete from probity.outbox where request_id = $1`, [id]);
-  return id;
-}
-
+const withdrawal = (customer: number, actor?: string): Promise<string> => withdrawn(world, customer, actor);
 const byHand = (): Promise<Ran> => world.probity(['request', 'plan', '--envelope']);
 const shown = async (): Promise<string> => /Envelope ([0-9a-f]{12})/.exec((await world.probity(['request', 'envelope'])).out)![1]!;
 const preapprove = async (token = world.tokens.anna): Promise<Ran> =>

@@ -6,6 +6,11 @@ import type { JobWorld } from './world.ts';
 /** A customer who has left asks to be erased, and anna approves the plan; gives the request's number. */
 export async function approvedErasure(world: JobWorld, customer: number): Promise<string> {
   await world.shop(`update customer set closed_at = now() - interval '1 day' where customer_id = $1`, [customer]);
+  return approvedStaying(world, customer);
+}
+
+/** The same of one who stays a customer. */
+export async function approvedStaying(world: JobWorld, customer: number): Promise<string> {
   const open = ['request', 'open', '--subject', 'customer', '--kind', 'erasure', '--ground', 'no_longer_necessary'];
   const { out } = await world.probity([...open, '--verified-by', 'login', '--evidence', 'SESSION-1'], { input: `${customer}\n` });
   const id = /R-\d+/.exec(out)![0];
@@ -18,6 +23,16 @@ export async function approvePlan(world: JobWorld, id: string, shown: string): P
   const plan = /--plan ([0-9a-f]{12})/.exec(shown)![1]!;
   const ran = await world.probity(['request', 'approve', id, '--plan', plan], { token: world.tokens.anna });
   if (ran.code !== 0) throw new Error(ran.out + ran.err);
+}
+
+/** In force in both stores, as the replicators would have it; gives the request's number. */
+export async function withdrawn(world: JobWorld, customer: number, actor = 'helpdesk'): Promise<string> {
+  const open = ['request', 'open', '--kind', 'withdrawal', '--purpose', 'newsletter', '--actor', actor];
+  const ran = await world.probity(open, { input: `${customer}\n` });
+  const id = /R-\d+/.exec(ran.out)![0];
+  await world.shop(`update probity.request set state = 'suppressed' where request_id = $1`, [id]);
+  await world.shop(`delete from probity.outbox where request_id = $1`, [id]);
+  return id;
 }
 
 export interface Recipient {

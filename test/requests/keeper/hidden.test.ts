@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { approvedStaying } from '../job/support.ts';
 import { jobWorld, MANIFEST, type JobWorld } from '../job/world.ts';
 import { erased } from './support.ts';
 
@@ -39,11 +40,7 @@ test('what the law keeps of somebody who was erased stands in the law’s views 
 
 test('while a contract goes on the person is not restricted: it must go on being fulfilled', async () => {
   const customer = 4;
-  const open = ['request', 'open', '--subject', 'customer', '--kind', 'erasure', '--ground', 'no_longer_necessary'];
-  const { out } = await world.probity([...open, '--verified-by', 'login', '--evidence', 'S-1'], { input: `${customer}\n` });
-  const id = /R-\d+/.exec(out)![0];
-  const plan = /--plan ([0-9a-f]{12})/.exec((await world.probity(['request', 'plan', id])).out)![1]!;
-  await world.probity(['request', 'approve', id, '--plan', plan], { token: world.tokens.anna });
+  const id = await approvedStaying(world, customer);
   expect(await world.carryOut(id)).toMatchObject({ state: 'closed' });
   expect(await delivers(customer)).toBe(true);
   expect(await world.shop(`select from purchase where customer_id = ${customer}`)).toHaveLength(3);

@@ -12,6 +12,7 @@ import type { keeper } from '../../../workflows/keeper.ts';
 import type { obligation, ObligationResult } from '../../../workflows/obligations.ts';
 import { temporalAddress, temporalNamespace } from '../../support/temporal.ts';
 import { withWorker } from '../../support/worker.ts';
+import { approvedErasure } from '../job/support.ts';
 import type { JobWorld } from '../job/world.ts';
 
 /** Puts a changed manifest in force. */
@@ -84,12 +85,7 @@ export async function discharge(world: JobWorld, id: string, faults?: Faults): P
 
 /** Erases a customer who has left, to the certificate; gives the request's number. */
 export async function erased(world: JobWorld, customer: number): Promise<string> {
-  await world.shop(`update customer set closed_at = now() - interval '1 day' where customer_id = $1`, [customer]);
-  const open = ['request', 'open', '--subject', 'customer', '--kind', 'erasure', '--ground', 'no_longer_necessary'];
-  const { out } = await world.probity([...open, '--verified-by', 'login', '--evidence', 'SESSION-1'], { input: `${customer}\n` });
-  const id = /R-\d+/.exec(out)![0];
-  const plan = /--plan ([0-9a-f]{12})/.exec((await world.probity(['request', 'plan', id])).out)![1]!;
-  await world.probity(['request', 'approve', id, '--plan', plan], { token: world.tokens.anna });
+  const id = await approvedErasure(world, customer);
   const result = await world.carryOut(id);
   if (result.state !== 'closed') throw new Error(`${id}: ${result.state}`);
   return id;
