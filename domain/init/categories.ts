@@ -1,5 +1,5 @@
 import type { CatalogColumn } from '../catalog.ts';
-import { has } from './names.ts';
+import { has } from '../words.ts';
 import type { ColumnShape } from './samples.ts';
 
 /** What a column seems to be for. Categories are the words of the manifest. */

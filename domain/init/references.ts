@@ -1,5 +1,5 @@
 import type { CatalogColumn } from '../catalog.ts';
-import { singular, snake } from './names.ts';
+import { singular, snake } from '../words.ts';
 import type { SubjectGuess } from './subjects.ts';
 import type { SurveyedTable } from './survey.ts';
 

@@ -1,5 +1,6 @@
 import { percent } from './categories.ts';
-import { endsWith, GROUPS, has, singular, snake } from './names.ts';
+import { has, singular, snake } from '../words.ts';
+import { endsWith, GROUPS } from './names.ts';
 import type { SubjectGuess } from './subjects.ts';
 import type { SurveyedTable } from './survey.ts';
 

@@ -1,4 +1,5 @@
-import { endsWith, GROUPS, has, likePeople, namedLikePeople, singular } from './names.ts';
+import { has, singular } from '../words.ts';
+import { endsWith, GROUPS, likePeople, namedLikePeople } from './names.ts';
 import type { SurveyedTable } from './survey.ts';
 
 export interface SubjectGuess {

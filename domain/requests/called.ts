@@ -1,4 +1,4 @@
-import { snake } from '../init/names.ts';
+import { snake } from '../words.ts';
 
 /**
  * A key such as 17 stands in every second text. Where it is somebody's, something beside it says so: `"customer_id": 17`, `customer #17`,

@@ -1,5 +1,5 @@
 import type { Manifest } from '../../manifest/model.ts';
-import { has } from '../init/names.ts';
+import { has } from '../words.ts';
 import { EMAIL } from '../serving/replica.ts';
 import { phoneForm, phoneTail, samePhone } from './phones.ts';
 import { namedLikePhone } from './tokens.ts';

@@ -1,4 +1,4 @@
-import { has } from '../init/names.ts';
+import { has } from '../words.ts';
 import { calledIn, calledPattern, calledToken, type Called } from './called.ts';
 import { phoneForm, phonesIn, phoneTail, samePhone, type PhoneForm } from './phones.ts';
 import { KEY_IDENTITY } from './graph.ts';
