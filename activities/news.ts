@@ -10,6 +10,7 @@ import { KEY_IDENTITY } from '../domain/requests/graph.ts';
 import { isSettled, recipientsOf } from '../domain/requests/notices.ts';
 import { kindsOf } from '../domain/requests/person-kinds.ts';
 import { noticePolicy } from '../domain/requests/policy.ts';
+import { keyParts } from '../domain/subject-key.ts';
 import type { Manifest } from '../manifest/model.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { guarded } from './failures.ts';
@@ -51,9 +52,9 @@ export function newsActivities(dependencies: ActivityDependencies) {
     await writePeople(home, run, [{ person: 0, request }]);
     for (const [index, { subject, keys, identities }] of kinds.entries()) {
       const one = { chunk: 0, person: 0, class: index };
-      const single = manifest.subjects[subject]!.key.length === 1;
+      const columns = manifest.subjects[subject]!.key.length;
       const all: RunKey[] = [
-        ...keys.map((key) => ({ ...one, identity: KEY_IDENTITY, parts: single ? [key] : (JSON.parse(key) as string[]) })),
+        ...keys.map((key) => ({ ...one, identity: KEY_IDENTITY, parts: keyParts(key, columns) })),
         ...identities.map(({ identity, value }) => ({ ...one, identity, parts: [value] })),
       ];
       await writeKeys(home, run, subject, all);

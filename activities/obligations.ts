@@ -38,6 +38,7 @@ import { KEY_IDENTITY } from '../domain/requests/graph.ts';
 import { onlyUnderFloors, remainingOnDay } from '../domain/requests/obliged.ts';
 import { erasureOutcome, erasureOutcomes, erasureStatements, heldStores } from '../domain/requests/outcome.ts';
 import { changedRows, erasurePlanHash, type ErasurePlan } from '../domain/requests/plan.ts';
+import { keyText } from '../domain/subject-key.ts';
 import type { Manifest } from '../manifest/model.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { guarded, refusal } from './failures.ts';
@@ -246,7 +247,7 @@ export function obligationActivities(dependencies: ActivityDependencies) {
     subject: string,
     parts: readonly (readonly string[])[],
   ): Promise<Readonly<Record<string, readonly Pick<Answer, 'allowed' | 'reason'>[]>>> {
-    const keys = parts.map((it) => (it.length === 1 ? it[0]! : JSON.stringify(it)));
+    const keys = parts.map(keyText);
     const [histories, facts] = [await readHistories(home.db, subject, keys), await readManyFacts(home.db, subject, keys)];
     const rules = permissionRules(manifest);
     const at = (await clockOf(home)).getTime() * MICROS_PER_MS;

@@ -5,11 +5,11 @@ import { listHolds, placeHold, releaseHold } from '../database/holds.ts';
 import { wakeHeld } from '../database/serving/outbox.ts';
 import { countHeldBySubject, countHeldByTable, countNamed, reached, reachedElsewhere } from '../database/retention/held.ts';
 import { namesOf } from '../database/retention/names.ts';
-import { keyTextOf } from '../database/requests/seeds.ts';
 import type { Store } from '../database/store.ts';
 import { namesOthers, type PersonName } from '../domain/retention/elsewhere.ts';
 import { storeEdges } from '../domain/retention/graph.ts';
 import { parseConditions, type Hold, type TableHold } from '../domain/retention/hold.ts';
+import { keyText } from '../domain/subject-key.ts';
 import { nearest } from '../manifest/nearest.ts';
 import { durability, type Durability } from './durability.ts';
 import { isMigrated } from './migrate.ts';
@@ -124,7 +124,7 @@ export async function holdSubject(
 /** By which stores that have not the subject's own table may name it; nothing where there is no such store. */
 async function namesElsewhere({ manifest, stores }: Project, subject: string, key: readonly string[]): Promise<readonly PersonName[]> {
   if (![...stores.keys()].some((store) => namesOthers(manifest, store))) return [];
-  const [names = []] = await namesOf([{ subject, key: keyTextOf(key) }], { manifest, storeNamed: (name) => stores.get(name)! });
+  const [names = []] = await namesOf([{ subject, key: keyText(key) }], { manifest, storeNamed: (name) => stores.get(name)! });
   return names;
 }
 

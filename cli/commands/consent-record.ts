@@ -3,6 +3,7 @@ import { linkIdentity, recordConsents, type RecordedConsent } from '../../client
 import { durability, type Durability } from '../../client/serving.ts';
 import { followingStores, requireKnown, showConsents, type ShownConsents } from '../../client/consent/show.ts';
 import { sealLater } from '../../client/consent/evidence.ts';
+import { keyParts } from '../../client/consent/identity.ts';
 import type { Project } from '../../client/project.ts';
 import { Refused } from '../../client/refused.ts';
 import { parseTime, showDay } from '../../client/times.ts';
@@ -71,7 +72,7 @@ function recordCommand(context: Context): Command {
           [
             {
               subject: who.subject,
-              key: keyParts(project, who.subject, who.key),
+              key: keyParts(who.key, project.manifest.subjects[who.subject]?.key.length ?? 1),
               purpose: flags.purpose ?? null,
               channel: flags.channel ?? null,
               // Checked there: an unknown word is refused with the nearest one.
@@ -109,11 +110,6 @@ interface Told {
   readonly after: ShownConsents;
   readonly stores: readonly string[];
   readonly durability: Durability;
-}
-
-/** The ledger's spelling back in its parts. */
-function keyParts(project: Project, subject: string, key: string): string[] {
-  return (project.manifest.subjects[subject]?.key.length ?? 1) === 1 ? [key] : (JSON.parse(key) as string[]);
 }
 
 function changes({ before, after }: Told) {

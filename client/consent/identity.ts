@@ -1,9 +1,12 @@
 import { findByIdentity } from '../../database/permission/identities.ts';
 import { storeOf } from '../../manifest/ids.ts';
 import { sha256 } from '../../domain/canonical.ts';
+import { keyText } from '../../domain/subject-key.ts';
 import { checkSubject, known, STRANGERS, type ConsentIdentity } from './entries.ts';
 import type { Project } from '../project.ts';
 import { Refused } from '../refused.ts';
+
+export { keyParts } from '../../domain/subject-key.ts';
 
 /** Who an entry is about, as the ledger names it. */
 export interface Resolved {
@@ -53,9 +56,7 @@ function byKey({ manifest }: Project, who: Extract<ConsentIdentity, { key: unkno
   const columns = manifest.subjects[subject]?.key ?? ['id'];
   if (who.key.length !== columns.length)
     throw new Refused(`${place}key: the key of ${subject} is ${columns.join(', ')}; give ${columns.length} value(s)`);
-  const [only = '', ...more] = who.key.map(String);
-  // As `to_jsonb(array[…])::text` writes it.
-  return { subject, key: more.length === 0 ? only : `[${[only, ...more].map((part) => JSON.stringify(part)).join(', ')}]`, found: true };
+  return { subject, key: keyText(who.key.map(String)), found: true };
 }
 
 export type ByIdentity = Extract<ConsentIdentity, { identity: unknown }>;

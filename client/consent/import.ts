@@ -8,7 +8,7 @@ import { importEntries } from '../../database/permission/import.ts';
 import { UNKNOWN_PURPOSE, type RecordEntry } from '../../database/permission/record.ts';
 import type { Store } from '../../database/store.ts';
 import { createJudge, DECIDED_FIELDS, unfit, type DecidedField, type Said } from '../../domain/consent/decided.ts';
-import { keyKind, keyOf, type KeyKind } from '../../domain/consent/key.ts';
+import { keyKind, canonicalKey, type KeyKind } from '../../domain/subject-key.ts';
 import { inStore, storeOf } from '../../manifest/ids.ts';
 import type { Manifest, Subject } from '../../manifest/model.ts';
 import { nearest } from '../../manifest/nearest.ts';
@@ -236,7 +236,7 @@ function waiting(
   const entry = { ...judged.decided, actor, door: DOOR };
   const parts = who.key.map((field) => value(field)).filter((part) => part !== null);
   if (parts.length > 0 && parts.length === who.key.length) {
-    const key = keyOf(parts, who.kinds);
+    const key = canonicalKey(parts, who.kinds);
     return 'reason' in key ? key.reason : { line, entry, key: key.key, email: null };
   }
   if (who.email === null) return 'key is missing';

@@ -1,7 +1,7 @@
 import { readCatalog } from '../../database/catalog.ts';
 import { clockOf as storeClock } from '../../database/clock.ts';
 import { copyStore, type CopiedRow, type CopiedTable, type CopySink } from '../../database/requests/copy.ts';
-import { copyPerson, keyParts, requestsOfPerson } from '../../database/requests/copy-person.ts';
+import { copyPerson, requestsOfPerson } from '../../database/requests/copy-person.ts';
 import type { RequestRow } from '../../database/requests/model.ts';
 import { regimesOfPeople, type Person } from '../../database/requests/people.ts';
 import { readRequests } from '../../database/requests/read.ts';
@@ -24,6 +24,7 @@ import { planErasure } from '../../domain/requests/erasure.ts';
 import type { PersonKind } from '../../domain/requests/person-kinds.ts';
 import type { StoreErasure } from '../../domain/requests/model.ts';
 import { VaultRefused, type VaultContent } from '../../domain/requests/vault.ts';
+import { keyParts } from '../../domain/subject-key.ts';
 import type { Manifest } from '../../manifest/model.ts';
 import { authenticate } from '../actors.ts';
 import { consentHistory, showConsents } from '../consent/show.ts';
@@ -208,7 +209,7 @@ function erasuresOf({ row, manifest, catalogs }: Making, subjects: readonly stri
 function named(manifest: Manifest, { subject, keys, identities }: PersonKind): CopyHead['person'][number] {
   const values: Record<string, string[]> = {};
   for (const { identity, value } of identities) (values[identity] ??= []).push(value);
-  return { subject, keys: keys.map((key) => keyParts(manifest, subject, key)), identities: values };
+  return { subject, keys: keys.map((key) => keyParts(key, manifest.subjects[subject]!.key.length)), identities: values };
 }
 
 async function restOf(

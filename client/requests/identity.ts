@@ -12,6 +12,7 @@ import type { IdentityDecision, IdentityVerb } from '../../domain/requests/resol
 import type { RequestState } from '../../domain/requests/state.ts';
 import { VaultRefused, type VaultContent, type VaultPerson } from '../../domain/requests/vault.ts';
 import { cutOff } from '../../domain/time.ts';
+import { keyParts } from '../../domain/subject-key.ts';
 import { checkSubject, known, type ConsentIdentity } from '../consent/entries.ts';
 import { readMasterKeys } from '../master-key.ts';
 import { requireHome } from '../migrate.ts';
@@ -74,7 +75,7 @@ async function personOf(project: Project, who: ConsentIdentity): Promise<VaultPe
   }
   const [found] = await seekPeople(project, [who], false);
   if (found === undefined || 'problem' in found) throw new Refused(found?.problem ?? '');
-  return { subject: who.subject, key: subject.key.length === 1 ? [found.key] : (JSON.parse(found.key) as string[]), identities: {} };
+  return { subject: who.subject, key: keyParts(found.key, subject.key.length), identities: {} };
 }
 
 async function note(

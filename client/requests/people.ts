@@ -1,7 +1,7 @@
 import { readCatalog } from '../../database/catalog.ts';
 import { existingKeys, type Person } from '../../database/requests/people.ts';
 import type { Catalog } from '../../domain/catalog.ts';
-import { keyKind, keyOf } from '../../domain/consent/key.ts';
+import { keyKind, canonicalKey } from '../../domain/subject-key.ts';
 import { inStore, storeOf } from '../../manifest/ids.ts';
 import { checkSubject, type ConsentIdentity } from '../consent/entries.ts';
 import { emailKey, searchIdentity } from '../consent/identity.ts';
@@ -86,7 +86,7 @@ async function byKey(
   const spelled = some.map(({ key }) => {
     if (key.length !== columns.length)
       return { problem: `the key of ${name} is ${subject.key.join(', ')}: give ${columns.length} value(s)` };
-    const read = keyOf(key.map(String), kinds);
+    const read = canonicalKey(key.map(String), kinds);
     return 'key' in read ? { key: read.key } : { problem: `the ${read.reason}` };
   });
   const there = await existingKeys(

@@ -7,6 +7,7 @@ import { openManyIdentities, recordLooks } from '../../database/requests/vault.t
 import { OFFICER } from '../../domain/requests/actor.ts';
 import type { Ambiguous } from '../../domain/requests/resolve.ts';
 import { VaultRefused, type VaultContent } from '../../domain/requests/vault.ts';
+import { keyParts } from '../../domain/subject-key.ts';
 import { actorOf } from '../actors.ts';
 import { requireHome } from '../migrate.ts';
 import type { Project } from '../project.ts';
@@ -70,7 +71,7 @@ export async function revealPeople(
       request: shown[at]!,
       keys: it.keys.map(({ subject, key }) => ({
         subject,
-        key: manifest.subjects[subject]!.key.length === 1 ? [key] : (JSON.parse(key) as string[]),
+        key: keyParts(key, manifest.subjects[subject]!.key.length),
       })),
       identities: it.identities,
       ambiguous: it.ambiguous,

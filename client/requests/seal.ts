@@ -4,6 +4,7 @@ import type { Person } from '../../database/requests/people.ts';
 import { encryptIdentities, storeManyIdentities } from '../../database/requests/vault.ts';
 import { inTransaction } from '../../database/store.ts';
 import type { VaultPerson } from '../../domain/requests/vault.ts';
+import { keyParts } from '../../domain/subject-key.ts';
 import type { ConsentIdentity } from '../consent/entries.ts';
 import { MasterKeyMissing, readMasterKeys } from '../master-key.ts';
 import type { Project } from '../project.ts';
@@ -62,8 +63,6 @@ export function masterKeys(env: Project['env']) {
 function vaultPerson({ person, who }: Unsealed, columns: number): VaultPerson {
   const known = person.subject === who.subject;
   const identities = 'identity' in who ? { [who.identity]: [who.value.trim()] } : {};
-  if ('key' in who) return { subject: who.subject, key: who.key.map(String), identities };
-  // Several columns are spelled as jsonb writes an array.
-  const key = !known ? [] : columns > 1 ? (JSON.parse(person.key) as string[]) : [person.key];
+  const key = known ? keyParts(person.key, columns) : [];
   return { subject: who.subject, key, identities };
 }

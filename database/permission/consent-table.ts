@@ -1,6 +1,6 @@
 import { sql, type RawBuilder, type Transaction } from 'kysely';
 import { createJudge, instantOf, wallClock, type Said } from '../../domain/consent/decided.ts';
-import { keyKind, keyOf, type KeyKind } from '../../domain/consent/key.ts';
+import { keyKind, canonicalKey, type KeyKind } from '../../domain/subject-key.ts';
 import type { NamedSource } from '../../domain/consent/sources.ts';
 import { inStore } from '../../manifest/ids.ts';
 import type { ColumnOrConstant, Manifest } from '../../manifest/model.ts';
@@ -135,7 +135,7 @@ function entryOf(
   const judged = judge(row, now);
   if ('reason' in judged) return judged.reason;
   if (row.keys.some((part) => part === null)) return 'key is missing';
-  const key = keyOf(row.keys as readonly string[], kinds);
+  const key = canonicalKey(row.keys as readonly string[], kinds);
   if ('reason' in key) return key.reason;
   if (subject === 'email' && !HASH.test(key.key)) return 'key is not a SHA-256 in lower-case hexadecimal';
   return { ...judged.decided, subject, key: key.key, actor: 'consents', door: 'table' };

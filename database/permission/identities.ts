@@ -1,9 +1,10 @@
-import { sql, type RawBuilder } from 'kysely';
+import { sql } from 'kysely';
 import type { CatalogColumn } from '../../domain/catalog.ts';
 import { inStore } from '../../manifest/ids.ts';
 import type { Subject } from '../../manifest/model.ts';
 import { ident, tableRef } from '../identifiers.ts';
 import { inTransaction, type Store } from '../store.ts';
+import { keyTextIn } from '../subject-key.ts';
 import { keyMatch } from './keys.ts';
 
 /** Somebody waits for the answer; a table of millions without an index is read in this time. Milliseconds. */
@@ -14,12 +15,6 @@ export interface FoundIdentity {
   readonly n: number;
   /** The subject's key as text. */
   readonly key: string;
-}
-
-/** The key of a row `s` as the ledger spells it: `column::text`, of several columns a JSON array. */
-export function keyText(key: readonly string[]): RawBuilder<string> {
-  const columns = key.map((name) => sql`${ident('s', name)}::text`);
-  return columns.length === 1 ? sql`${columns[0]}` : sql`to_jsonb(array[${sql.join(columns)}])::text`;
 }
 
 /**
@@ -47,7 +42,7 @@ export async function findByIdentity(
       match = !blanks && plain ? sql`lower(${col}::text) = lower(v.value)` : sql`lower(btrim(${col}::text)) = lower(v.value)`;
     }
     const { rows } = await sql<FoundIdentity>`
-      select v.n::integer as n, ${keyText(subject.key)} as key
+      select v.n::integer as n, ${keyTextIn('s', subject.key)} as key
       from unnest(${values}::text[]) with ordinality v (value, n) join ${table} s on ${match} order by v.n, key`.execute(trx);
     return rows.map(({ n, key }) => ({ n: n - 1, key }));
   });

@@ -6,6 +6,7 @@ import { ACTIVE, lockAndReadHolds } from '../holds.ts';
 import { inTransaction, type Store } from '../store.ts';
 import { forgetPseudonyms } from '../views/kept.ts';
 import { pruneLinks } from './prune-links.ts';
+import { keyTextOfParts } from '../subject-key.ts';
 
 /*
  * Which contents may go is decided by `prunable`, people by people. It is not trusted: each batch derives the state anew, compares what still
@@ -253,7 +254,7 @@ async function stayingPeople(trx: Transaction<unknown>, roots: readonly string[]
     ), staying as (
       select k.root, 'hold' as why from known k
       join probity.hold h on h.subject = k.subject
-        and k.key = case when cardinality(h.subject_key) = 1 then h.subject_key[1] else to_jsonb(h.subject_key)::text end
+        and k.key = ${keyTextOfParts(sql`h.subject_key`)}
       where ${ACTIVE}
       union
       select k.root, 'request' from known k

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { KEY_IDENTITY } from '../../domain/requests/graph.ts';
 import { kindsOf, type PersonKind } from '../../domain/requests/person-kinds.ts';
 import type { VaultContent } from '../../domain/requests/vault.ts';
+import { keyParts } from '../../domain/subject-key.ts';
 import type { Manifest } from '../../manifest/model.ts';
 import { translating } from '../errors.ts';
 import type { Store } from '../store.ts';
@@ -32,16 +33,11 @@ export async function copyPerson(
   return {
     kinds,
     keys: kinds.flatMap(({ subject, keys, identities }): CopyKey[] => [
-      ...keys.map((key) => ({ subject, identity: KEY_IDENTITY, parts: keyParts(manifest, subject, key) })),
+      ...keys.map((key) => ({ subject, identity: KEY_IDENTITY, parts: keyParts(key, manifest.subjects[subject]!.key.length) })),
       ...identities.map(({ identity, value }) => ({ subject, identity, parts: [value] })),
     ]),
     ledger: ledger.find(({ subject }) => subject in manifest.subjects) ?? ledger[0] ?? null,
   };
-}
-
-/** A key as its columns, from how the ledger spells it. */
-export function keyParts(manifest: Manifest, subject: string, key: string): string[] {
-  return manifest.subjects[subject]!.key.length === 1 ? [key] : (JSON.parse(key) as string[]);
 }
 
 export interface OwnRequest {

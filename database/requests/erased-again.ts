@@ -6,6 +6,7 @@ import { planErasure } from '../../domain/requests/erasure.ts';
 import { KEY_IDENTITY } from '../../domain/requests/graph.ts';
 import type { ErasureScope, StoreErasure } from '../../domain/requests/model.ts';
 import { CLOSING, isHeld } from '../../domain/requests/outcome.ts';
+import { keyText } from '../../domain/subject-key.ts';
 import { inStore, storeOf } from '../../manifest/ids.ts';
 import type { Manifest } from '../../manifest/model.ts';
 import { readCatalog } from '../catalog.ts';
@@ -13,12 +14,12 @@ import { StoreError } from '../errors.ts';
 import { ident, tableRef } from '../identifiers.ts';
 import { incarnation } from '../incarnation.ts';
 import { runRecords } from '../ledger.ts';
-import { keyText } from '../permission/identities.ts';
 import { openRun, readManifest, setRunState } from '../runs.ts';
 import { inTransaction, type Store } from '../store.ts';
 import { carryOut, releaseTables, takeTables } from './carry.ts';
 import { analyseKeys, removeKeys, writeKeys, type RunKey } from './erasure/keys.ts';
 import { openErasure } from './erasure/target.ts';
+import { keyTextIn, keyTextOfParts } from '../subject-key.ts';
 
 /** People of a restored store who are to be erased again by the same scope. */
 export interface OwedErasures {
@@ -208,7 +209,9 @@ async function findAgain(store: Store, manifest: Manifest, erasure: StoreErasure
     const values = identities.map((name) => sql`${ident('s', subject.identities[name]!)}::text`);
     const { rows } = await sql<{ tombstone: string; parts: string[]; identities: (string | null)[] }>`
       select h.tombstone_id as tombstone, array[${sql.join(key)}] as parts, array[${values.length === 0 ? sql`` : sql.join(values)}]::text[] as identities
-      from ${tableRef(table)} s ${hashesOf(owed.subject, sql`${KEY_IDENTITY}`, keyText(subject.key))} where ${isOwed(owed)}`.execute(trx);
+      from ${tableRef(table)} s ${hashesOf(owed.subject, sql`${KEY_IDENTITY}`, keyTextIn('s', subject.key))} where ${isOwed(owed)}`.execute(
+      trx,
+    );
     return rows.flatMap(({ tombstone, parts, identities: values }) => [
       { tombstone, identity: KEY_IDENTITY, parts },
       ...identities.flatMap((identity, index): Found[] => {
@@ -221,12 +224,12 @@ async function findAgain(store: Store, manifest: Manifest, erasure: StoreErasure
   /** An identity that somebody else's row had at the time of the backup leads to them, too: it is not followed. */
   async function withoutOthers(trx: Transaction<unknown>, table: string, everything: readonly Found[]): Promise<Found[]> {
     const kept = everything.filter(({ identity }) => identity === KEY_IDENTITY);
-    const keys = new Set(kept.map(({ parts }) => keyOf(parts)));
+    const keys = new Set(kept.map(({ parts }) => keyText(parts)));
     for (const [identity, column] of Object.entries(subject.identities)) {
       const there = everything.filter((it) => it.identity === identity);
       const form = (value: RawBuilder<unknown>): RawBuilder<unknown> => sql`probity.tombstone_form(${identity}, ${value})`;
       const { rows } = await sql<{ value: string; key: string }>`
-        select it.value, ${keyText(subject.key)} as key from unnest(${there.map(({ parts }) => parts[0]!)}::text[]) it (value)
+        select it.value, ${keyTextIn('s', subject.key)} as key from unnest(${there.map(({ parts }) => parts[0]!)}::text[]) it (value)
         join ${tableRef(table)} s on ${form(sql`${ident('s', column)}::text`)} = ${form(sql`it.value`)}`.execute(trx);
       const taken = new Set(rows.filter(({ key }) => !keys.has(key)).map(({ value }) => value));
       kept.push(...there.filter(({ parts }) => !taken.has(parts[0]!)));
@@ -235,13 +238,9 @@ async function findAgain(store: Store, manifest: Manifest, erasure: StoreErasure
   }
 }
 
-function keyOf(parts: readonly string[]): string {
-  return parts.length === 1 ? parts[0]! : `[${parts.map((it) => JSON.stringify(it)).join(', ')}]`;
-}
-
 /** Whoever is held in this store is known to its holds by the key, whether or not a table of it has the key. */
 async function heldKeys(trx: Transaction<unknown>, owed: OwedErasures): Promise<Found[]> {
-  const key = sql`case when cardinality(s.subject_key) = 1 then s.subject_key[1] else to_jsonb(s.subject_key)::text end`;
+  const key = keyTextOfParts(sql`s.subject_key`);
   const { rows } = await sql<{ tombstone: string; parts: string[] }>`
     select h.tombstone_id as tombstone, s.subject_key as parts
     from probity.hold s ${hashesOf(owed.subject, sql`${KEY_IDENTITY}`, key)} where s.subject = ${owed.subject} and ${isOwed(owed)}`.execute(
@@ -270,7 +269,7 @@ function placesOf({ tables }: StoreErasure, own: string | null): Place[] {
 }
 
 async function foundAt(trx: Transaction<unknown>, { table, identity, parts, from }: Place, owed: OwedErasures): Promise<Found[]> {
-  const value = parts.length === 1 ? sql`s.parts[1]` : sql`to_jsonb(s.parts)::text`;
+  const value = keyTextOfParts(sql`s.parts`);
   const { rows } = await sql<{ tombstone: string; parts: string[] }>`
     select distinct h.tombstone_id as tombstone, s.parts
     from (

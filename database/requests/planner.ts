@@ -18,6 +18,7 @@ import { kindsOf, type PersonKind } from '../../domain/requests/person-kinds.ts'
 import { erasureScope } from '../../domain/requests/remaining.ts';
 import type { ResolvedPerson } from '../../domain/requests/resolve.ts';
 import type { KeyProvider } from '../../domain/requests/vault.ts';
+import { keyParts } from '../../domain/subject-key.ts';
 import type { Manifest } from '../../manifest/model.ts';
 import { readCatalog } from '../catalog.ts';
 import { translating } from '../errors.ts';
@@ -262,8 +263,8 @@ function keysOf(manifest: Manifest, classes: readonly AskerClass[]): RunKey[][] 
     chunks += Math.ceil(people.length / PEOPLE_AT_ONCE);
     return people.flatMap(({ kind, person }, at): RunKey[] => {
       const one = { chunk: from + Math.floor(at / PEOPLE_AT_ONCE), person, class: of };
-      const single = manifest.subjects[kind.subject]!.key.length === 1;
-      const keys = kind.keys.map((key) => ({ ...one, identity: KEY_IDENTITY, parts: single ? [key] : (JSON.parse(key) as string[]) }));
+      const columns = manifest.subjects[kind.subject]!.key.length;
+      const keys = kind.keys.map((key) => ({ ...one, identity: KEY_IDENTITY, parts: keyParts(key, columns) }));
       return [...keys, ...kind.identities.map(({ identity, value }) => ({ ...one, identity, parts: [value] }))];
     });
   });

@@ -15,9 +15,9 @@ import type { Manifest, Subject } from '../../manifest/model.ts';
 import { readCatalog } from '../catalog.ts';
 import { StoreError } from '../errors.ts';
 import { ident, tableRef } from '../identifiers.ts';
-import { keyText } from '../permission/identities.ts';
 import { keyMatch } from '../permission/keys.ts';
 import { inTransaction, type Store } from '../store.ts';
+import { keyTextIn } from '../subject-key.ts';
 
 /** A table of millions without an index on the identity is read whole, once for all people. Milliseconds. */
 const STATEMENT_TIMEOUT_MS = 120_000;
@@ -92,7 +92,7 @@ async function whoHas({ store, subject, columns }: Place, { identity, forms }: Q
   if (column === undefined) return [];
   const value = ident('s', column.name);
   const table = tableRef(inStore(subject.table));
-  const found = sql`${keyText(subject.key)} as key, ${value}::text as value`;
+  const found = sql`${keyTextIn('s', subject.key)} as key, ${value}::text as value`;
   switch (comparisonOf(identity)) {
     case 'address': {
       const by = await folding(store, inStore(subject.table), column.name);

@@ -3,6 +3,7 @@ import { SERVICE } from '../../domain/requests/actor.ts';
 import { KEY_IDENTITY } from '../../domain/requests/graph.ts';
 import type { IdentityDecision, Seed, SubjectKey } from '../../domain/requests/resolve.ts';
 import type { KeyProvider, VaultContent } from '../../domain/requests/vault.ts';
+import { keyText } from '../../domain/subject-key.ts';
 import type { Manifest } from '../../manifest/model.ts';
 import { translating } from '../errors.ts';
 import type { Store } from '../store.ts';
@@ -42,9 +43,9 @@ export async function readSeeds(
       const people = given.get(id)?.people ?? [];
       const keyed = people
         .filter(({ subject, key }) => key.length > 0 && key.length === manifest.subjects[subject]?.key.length)
-        .map(({ subject, key }): SubjectKey => ({ subject, key: keyTextOf(key) }));
+        .map(({ subject, key }): SubjectKey => ({ subject, key: keyText(key) }));
       const before = planned.get(id) ?? [];
-      const keys = [...known, ...keyed, ...before.filter(isKey).map(({ subject, parts }) => ({ subject, key: keyTextOf(parts) }))];
+      const keys = [...known, ...keyed, ...before.filter(isKey).map(({ subject, parts }) => ({ subject, key: keyText(parts) }))];
       const identities = [
         ...people.flatMap((it) =>
           Object.entries(it.identities).flatMap(([identity, values]) => values.map((value) => ({ identity, value }))),
@@ -55,12 +56,6 @@ export async function readSeeds(
       return [id, { keys, identities, decided: decided.get(id) ?? {}, subject, key: keys[0]?.key ?? null }];
     }),
   );
-}
-
-/** A subject's key as the ledger spells it, from its columns. */
-export function keyTextOf(parts: readonly string[]): string {
-  const [only = '', ...more] = parts;
-  return more.length === 0 ? only : `[${parts.map((part) => JSON.stringify(part)).join(', ')}]`;
 }
 
 interface Planned {

@@ -8,6 +8,7 @@ import { translating } from '../errors.ts';
 import { ident, tableRef } from '../identifiers.ts';
 import { servingState } from '../serving/replay.ts';
 import { inTransaction, type Store } from '../store.ts';
+import { keyTextOfParts } from '../subject-key.ts';
 
 /** Who was erased by a run, and what goes on for them. Their keys stand in the home store until the run closes. */
 export interface Burial {
@@ -76,7 +77,7 @@ async function erasedPeople(home: Store, run: string): Promise<ReadonlyMap<numbe
 async function keysAfter(store: Store, run: string, after: number): Promise<KeyRow[]> {
   const { rows } = await translating(store, () =>
     sql<KeyRow>`
-      select k.person, k.class, k.subject, k.identity, case when cardinality(k.parts) = 1 then k.parts[1] else to_jsonb(k.parts)::text end as value
+      select k.person, k.class, k.subject, k.identity, ${keyTextOfParts(sql`k.parts`)} as value
       from probity.run_key k where k.run_id = ${run} and k.person in (
         select distinct p.person from probity.run_key p where p.run_id = ${run} and p.person > ${after} order by p.person limit ${PEOPLE_AT_ONCE})
       order by k.person, k.subject, k.identity, k.parts`.execute(store.db),

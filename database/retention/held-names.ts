@@ -4,7 +4,7 @@ import { namesOthers, type NamedElsewhere } from '../../domain/retention/elsewhe
 import type { SubjectPath } from '../../domain/retention/graph.ts';
 import { translating } from '../errors.ts';
 import { ACTIVE, type ActiveHolds, type HeldName } from '../holds.ts';
-import { keyTextOf } from '../requests/seeds.ts';
+import { keyText } from '../../domain/subject-key.ts';
 import { inTransaction, type Store } from '../store.ts';
 import { nameAlong, namesOf, type NameSources } from './names.ts';
 import { all, holdReasons, type Reason } from './protection.ts';
@@ -45,7 +45,7 @@ export async function shareHeldNames(store: Store, sources: NameSources): Promis
       where h.subject = any (${Object.keys(sources.manifest.subjects)}::text[]) and ${ACTIVE} order by h.hold_id`.execute(store.db),
   );
   const names = await namesOf(
-    rows.map(({ subject, parts }) => ({ subject, key: keyTextOf(parts) })),
+    rows.map(({ subject, parts }) => ({ subject, key: keyText(parts) })),
     sources,
   );
   const found = rows.flatMap(({ hold }, at) => names[at]!.map((name): HeldName => ({ hold, ...name })));

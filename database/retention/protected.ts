@@ -3,8 +3,8 @@ import { KEY_IDENTITY } from '../../domain/requests/graph.ts';
 import { namesOthers, type NamedElsewhere, type PersonName } from '../../domain/retention/elsewhere.ts';
 import type { SubjectPath } from '../../domain/retention/graph.ts';
 import { translating } from '../errors.ts';
-import { ident } from '../identifiers.ts';
 import { inTransaction, type Store } from '../store.ts';
+import { keyTextIn } from '../subject-key.ts';
 import { shareHeldNames } from './held-names.ts';
 import { along, nameAlong, namesOf, type NamedRow, type NameSources } from './names.ts';
 import { all, type Reason } from './protection.ts';
@@ -15,7 +15,7 @@ import type { Condition } from './times.ts';
  * people are read once a statement. Never null, since a row of nobody is nobody's to be kept.
  */
 export function requestReason({ subject, steps, keyColumns }: SubjectPath, alias: string): Reason {
-  const named = along(steps, alias, (last) => keyText(keyColumns.map((column) => ident(last, column))));
+  const named = along(steps, alias, (last) => keyTextIn(last, keyColumns));
   return reason(named, { subject, identity: KEY_IDENTITY });
 }
 
@@ -29,13 +29,6 @@ function reason({ from, ways, value }: NamedRow, { subject, identity }: Pick<Per
   const named: Condition = sql<boolean>`coalesce(${value} in ${people}, false)`;
   const condition = from.length === 0 ? named : sql<boolean>`exists (select 1 from ${sql.join(from)} where ${all([...ways, named])})`;
   return { condition, label: sql<string>`'request'::text` };
-}
-
-/** As the consent ledger writes keys: alone as text, several as a JSON array of texts. */
-function keyText(columns: readonly RawBuilder<unknown>[]): RawBuilder<string> {
-  const [only] = columns;
-  if (columns.length === 1 && only !== undefined) return sql<string>`${only}::text`;
-  return sql<string>`to_jsonb(array[${sql.join(columns.map((column) => sql`${column}::text`))}])::text`;
 }
 
 /**

@@ -5,7 +5,7 @@ import { inStore, storeOf } from '../../manifest/ids.ts';
 import type { Manifest } from '../../manifest/model.ts';
 import { ident, tableRef } from '../identifiers.ts';
 import { keyMatch } from '../permission/keys.ts';
-import { keyText } from '../permission/identities.ts';
+import { keyTextIn } from '../subject-key.ts';
 
 /** A subject of the home store's tables. */
 export interface Person {
@@ -37,7 +37,7 @@ export function peopleOf(manifest: Manifest, name: string, catalog: Catalog): Pe
   const hash = live.columns.some((column) => column.name === email) ? addressHash(email ?? '') : sql`null::text`;
   const names = columns.map((column) => ident('s', column.name));
   const position = sql`array[${sql.join(names.map((it) => sql`${it}::text`))}]`;
-  const read = sql`${keyText(subject.key)} as key, ${hash} as hash, ${position} as position`;
+  const read = sql`${keyTextIn('s', subject.key)} as key, ${hash} as hash, ${position} as position`;
   const table = tableRef(inStore(subject.table));
   return {
     page: async (trx, after, limit) => {

@@ -4,7 +4,8 @@ import { ident, tableRef } from '../identifiers.ts';
 import { permittedNow } from './permitted.ts';
 import { and } from './spans.ts';
 import { keptJoins, type Kept } from './kept.ts';
-import { keyText, leadsToSomebody, ROW, shownRows } from './way.ts';
+import { leadsToSomebody, ROW, shownRows } from './way.ts';
+import { keyTextIn } from '../subject-key.ts';
 
 /** Bytes of a pseudonym: two people share one with a chance of 2^-64 only among 2^32. */
 const PSEUDONYM_BYTES = 16;
@@ -48,7 +49,7 @@ function keptAt({ kept, columns }: ChannelEnd): Kept[] {
 
 function channelAllows(of: PurposeViews, end: ChannelEnd, channels: readonly string[]): RawBuilder<boolean> {
   if (end.judged.by !== 'facts') return sql<boolean>`false`;
-  const judged = { ...of, facts: end.judged.facts, row: ROW, subject: end.subject, key: keyText(ROW, end.columns) };
+  const judged = { ...of, facts: end.judged.facts, row: ROW, subject: end.subject, key: keyTextIn(ROW, end.columns) };
   const cases = channels.map((channel) => sql`when ${sql.lit(channel)} then ${and(permittedNow(judged, channel))}`);
   return sql<boolean>`case q.channel ${sql.join(cases, sql` `)} else false end`;
 }

@@ -5,6 +5,7 @@ import type { Capture, Step, SubjectEnd, Way } from '../../domain/views/model.ts
 import { ident, tableRef } from '../identifiers.ts';
 import { byCase, notRestrictedThen, permittedNow, restrictions, type Judged } from './permitted.ts';
 import { allowedThen, allowsNow, and, byRegime, captured, ofAgeFor, or, spanOf, type Asked, type Condition } from './spans.ts';
+import { keyTextIn } from '../subject-key.ts';
 
 /** Alias of the row that a view shows or hides. */
 export const ROW = 'r';
@@ -115,7 +116,7 @@ function personAt(purpose: Purpose, way: Way, last: string): Person {
   if (end.judged.by === 'replica') return byReplica(purpose.purpose, end, end.judged.identity, last, capture);
   const { facts } = end.judged;
   const row = facts.itself ? last : SUBJECT;
-  const judged: Judged = { ...purpose, facts, row, subject: end.subject, key: keyText(row, facts.key) };
+  const judged: Judged = { ...purpose, facts, row, subject: end.subject, key: keyTextIn(row, facts.key) };
   const cast = end.asText ? sql`::text` : sql``;
   const found = facts.itself
     ? []
@@ -156,7 +157,7 @@ function capturedUnder(judged: Judged, capture: Capture): Omit<Person, 'table'> 
 }
 
 function byReplica(purpose: string, end: SubjectEnd, identity: 'key' | 'email', last: string, capture: Capture | null): Person {
-  const key = identity === 'key' ? keyText(last, end.columns) : addressHash(last, end.columns[0] ?? '');
+  const key = identity === 'key' ? keyTextIn(last, end.columns) : addressHash(last, end.columns[0] ?? '');
   const asked: Asked = { purpose, subject: identity === 'key' ? end.subject : 'email', key };
   const now = sql<boolean>`exists (select from probity.permission_span as n where ${spanOf('n', asked, EVERY)} and ${allowsNow('n')})`;
   if (capture === null) return { ...NO_TABLES, conditions: [now] };
@@ -165,12 +166,6 @@ function byReplica(purpose: string, end: SubjectEnd, identity: 'key' | 'email', 
     inner: [sql`probity.permission_span as c`],
     conditions: [spanOf('c', asked, EVERY), allowedThen('c', aliasAt(capture.hop), capture), now],
   };
-}
-
-/** How the ledger writes a key: one column as its text, several as a JSON array. */
-export function keyText(alias: string, columns: readonly string[]): RawBuilder<string> {
-  const texts = columns.map((column) => sql`${ident(alias, column)}::text`);
-  return texts.length === 1 ? sql<string>`${texts[0]!}` : sql<string>`to_jsonb(array[${sql.join(texts)}])::text`;
 }
 
 function addressHash(alias: string, column: string): RawBuilder<string> {

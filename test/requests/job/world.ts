@@ -86,7 +86,8 @@ export const MANIFEST: ManifestInput = {
 
 export interface JobChanges {
   readonly manifest?: Partial<ManifestInput>;
-  /** More statements for the support desk's database. */
+  /** More statements for the shop's database, and for the support desk's. */
+  readonly shop?: string;
   readonly support?: string;
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -97,7 +98,7 @@ export async function jobWorld(changes: JobChanges = {}): Promise<JobWorld> {
   const [one, other] = [await freshDatabase(), await freshDatabase()];
   const pools = [one, other].map(({ url }) => new pg.Pool({ connectionString: url, max: 3 }));
   for (const pool of pools) pool.on('error', () => undefined);
-  await pools[0]!.query(SHOP);
+  await pools[0]!.query(`${SHOP};${changes.shop ?? ''}`);
   await pools[1]!.query(`${SUPPORT};${changes.support ?? ''}`);
   const folder = temporaryFolder('requests-job');
   const file = join(folder, 'probity.json');
