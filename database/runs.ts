@@ -3,6 +3,7 @@ import type { RetentionPlan } from '../domain/retention/plan.ts';
 import { planHash } from '../domain/retention/plan.ts';
 import type { RunState } from '../domain/runs.ts';
 import type { Manifest } from '../manifest/model.ts';
+import { ownKeysOnly } from '../manifest/values.ts';
 
 /** A run as the home store records it. */
 export interface Run {
@@ -132,16 +133,21 @@ export async function applyManifest(home: Kysely<unknown>, manifest: Manifest, h
 export async function currentManifest(home: Kysely<unknown>): Promise<ManifestVersion | null> {
   const { rows } = await sql<ManifestVersion>`
     select ${VERSION_COLUMNS} from probity.manifest_version order by version desc limit 1`.execute(home);
-  return rows[0] ?? null;
+  return rows.map(asVersion)[0] ?? null;
+}
+
+/** As it comes from JSON, a map answers to more than its keys. */
+function asVersion(row: ManifestVersion): ManifestVersion {
+  return { ...row, manifest: ownKeysOnly(row.manifest) };
 }
 
 export async function readManifest(home: Kysely<unknown>, hash: string): Promise<Manifest | null> {
   const { rows } = await sql<{ manifest: Manifest }>`
     select canonical as manifest from probity.manifest_version where hash = ${hash} order by version desc limit 1`.execute(home);
-  return rows[0]?.manifest ?? null;
+  return ownKeysOnly(rows[0]?.manifest ?? null);
 }
 
 export async function listManifests(home: Kysely<unknown>): Promise<ManifestVersion[]> {
   const { rows } = await sql<ManifestVersion>`select ${VERSION_COLUMNS} from probity.manifest_version order by version desc`.execute(home);
-  return rows;
+  return rows.map(asVersion);
 }

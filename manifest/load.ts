@@ -6,7 +6,7 @@ import { manifestHash } from './hash.ts';
 import { mergeParts } from './merge.ts';
 import type { Manifest } from './model.ts';
 import { parseManifest } from './parse.ts';
-import type { Problem } from './problem.ts';
+import { KEY, type Path, type Problem } from './problem.ts';
 import { moduleSource, parseText, type Part, type Source } from './source.ts';
 
 export interface LoadedManifest {
@@ -48,7 +48,23 @@ export function parseManifestText(text: string, file = 'manifest.yaml'): LoadedM
 
 /** The same for plain values in the user's spelling, such as the argument of `defineManifest`. */
 export function parseManifestValue(value: unknown, file = 'manifest'): LoadedManifest {
-  return fromValue(plainValue(value), [], moduleSource(file));
+  const source = moduleSource(file);
+  const plain = plainValue(value);
+  return fromValue(plain, forbiddenNames(plain, source.place), source);
+}
+
+/** JavaScript's own word for what an object inherits from: a thing of that name would silently be left out. */
+const FORBIDDEN = '__proto__';
+
+function forbiddenNames(value: unknown, place: Source['place'], at: Path = []): Problem[] {
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, held]) => {
+    const path = [...at, Array.isArray(value) ? Number(key) : key];
+    if (key !== FORBIDDEN) return forbiddenNames(held, place, path);
+    return [
+      problem('P006', place([...path, KEY]), `nothing can be called \`${FORBIDDEN}\``, 'choose another name, and rename what is called so'),
+    ];
+  });
 }
 
 async function readPart(file: string): Promise<Part> {
@@ -57,7 +73,7 @@ async function readPart(file: string): Promise<Part> {
 
 function fromParts(parts: readonly Part[]): LoadedManifest {
   const merged = mergeParts(parts);
-  const problems = [...parts.flatMap((part) => part.problems), ...merged.problems];
+  const problems = [...parts.flatMap((part) => [...part.problems, ...forbiddenNames(part.value, part.place)]), ...merged.problems];
   // Without one file's content everything that it declares would look unknown.
   if (parts.some((part) => part.broken)) return { manifest: null, hash: null, problems, source: merged, remainder: null };
   return fromValue(merged.value, problems, merged);
@@ -74,7 +90,7 @@ async function fromModule(path: string): Promise<LoadedManifest> {
     return failed(path, `${path} cannot be loaded: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`);
   }
   if (module.default === undefined) return failed(path, `${path} has no default export`, 'write `export default defineManifest({ … })`');
-  return fromValue(plainValue(module.default), [], moduleSource(path));
+  return parseManifestValue(module.default, path);
 }
 
 function fromValue(value: unknown, before: readonly Problem[], source: Source): LoadedManifest {

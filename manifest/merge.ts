@@ -12,9 +12,14 @@ export interface Merged extends Source {
   readonly problems: readonly Problem[];
 }
 
+/** An ordinary map would take `__proto__` for something else than a name. */
+function emptyValues(): Values {
+  return Object.create(null) as Values;
+}
+
 /** Merges the files of a folder in the order given. A thing defined in two of them is a problem, and the first counts. */
 export function mergeParts(parts: readonly Part[]): Merged {
-  const value: Values = {};
+  const value = emptyValues();
   const owner = new Map<string, Part>();
   /** For each list, which part brought the item at each index, and as its how-manieth. */
   const items = new Map<string, { part: Part; index: number }[]>();
@@ -49,7 +54,7 @@ export function mergeParts(parts: readonly Part[]): Merged {
       if (key === '$schema') continue;
       const sofar = value[key];
       if (MAPS.has(key) && isValues(held) && (sofar === undefined || isValues(sofar))) {
-        const target: Values = sofar ?? {};
+        const target = sofar ?? emptyValues();
         value[key] = target;
         if (!owner.has(JSON.stringify([key]))) owner.set(JSON.stringify([key]), part);
         for (const [entry, it] of Object.entries(held)) if (claim(part, [key, entry])) target[entry] = it;

@@ -1,6 +1,6 @@
 import { toCanonical } from './canonical.ts';
 import { refusals } from './issues.ts';
-import { isValues, valueAt } from './values.ts';
+import { isValues, ownKeysOnly, valueAt } from './values.ts';
 import type { Manifest } from './model.ts';
 import type { Path, Problem } from './problem.ts';
 import { manifestSchema } from './schema/root.ts';
@@ -24,7 +24,7 @@ export function parseManifest(value: unknown, place: Source['place']): ParseResu
   for (let round = 0; round < MOST_ROUNDS; round++) {
     const result = manifestSchema.safeParse(rest);
     if (result.success) {
-      const remainder = toCanonical(result.data);
+      const remainder = ownKeysOnly(toCanonical(result.data));
       return { remainder, problems: [...problems, ...validate(remainder, namesIn(value), place)] };
     }
     const found = refusals(result.error.issues, rest, place);

@@ -1,6 +1,7 @@
 import { sql, type Kysely, type Transaction } from 'kysely';
 import { erasurePlanHash, type ErasurePlan } from '../../domain/requests/plan.ts';
 import type { Manifest } from '../../manifest/model.ts';
+import { ownKeysOnly } from '../../manifest/values.ts';
 import { translating } from '../errors.ts';
 import type { Store } from '../store.ts';
 import { bindPlan } from './decisions.ts';
@@ -35,7 +36,7 @@ export async function manifestOfPlan(home: Kysely<unknown>, planHash: string): P
   const { rows } = await sql<{ manifest: Manifest }>`
     select m.canonical as manifest from probity.plan p join probity.manifest_version m on m.hash = p.manifest_hash
     where p.hash = ${planHash} order by m.version desc limit 1`.execute(home);
-  return rows[0]?.manifest ?? null;
+  return ownKeysOnly(rows[0]?.manifest ?? null);
 }
 
 /** A manifest that was applied once. */
@@ -54,7 +55,7 @@ export async function manifestsAt(home: Kysely<unknown>, times: readonly Date[])
     select version, hash, canonical as manifest from probity.manifest_version where version = any (${wanted}::bigint[])
     order by version`.execute(home);
   // Applied again later, it is the same manifest.
-  const byHash = new Map(rows.map(({ hash, manifest }) => [hash, { hash, manifest }]));
+  const byHash = new Map(rows.map(({ hash, manifest }) => [hash, { hash, manifest: ownKeysOnly(manifest) }]));
   return inForce.map((it) => (it === null ? null : (byHash.get(it.hash) ?? null)));
 }
 

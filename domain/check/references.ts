@@ -56,7 +56,7 @@ function vouched(check: StoreCheck, edge: Edge): void {
 function indexed(from: CatalogTable, edge: Edge): boolean {
   return from.indexes.some((index) => {
     if (!index.valid || index.partial) return false;
-    const end = index.columns.findIndex((column) => !edge.columns.includes(column) && !(column in edge.when));
+    const end = index.columns.findIndex((column) => !edge.columns.includes(column) && !Object.hasOwn(edge.when, column));
     const leading = end < 0 ? index.columns : index.columns.slice(0, end);
     return edge.columns.every((column) => leading.includes(column));
   });

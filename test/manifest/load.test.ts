@@ -66,6 +66,41 @@ describe('a small manifest', () => {
   });
 });
 
+describe('names that mean something to JavaScript', () => {
+  const proto = (where: string): string => SMALL.replace('tables:\n', `${where}\ntables:\n`);
+
+  test('`__proto__` is refused at its place, wherever it stands and however it is written', async () => {
+    expect(told(parseManifestText(SMALL.replace('shop.public.page_view', '__proto__')))).toContain(
+      '4:3 P006 nothing can be called `__proto__` → choose another name, and rename what is called so',
+    );
+    for (const where of [
+      'purposes: { __proto__: { basis: contract } }',
+      'subjects: { a: { table: shop.public.page_view, key: id, identities: { __proto__: x } } }',
+      'references: [{ from: shop.public.page_view.id, to: a, when: { __proto__: x } }]',
+    ]) {
+      const loaded = parseManifestText(proto(where));
+      expect([where, loaded.manifest, told(loaded).filter((it) => it.includes('__proto__')).length]).toEqual([where, null, 1]);
+    }
+    const json = `{"organisation": "A", "stores": {"shop": {"url": "x"}}, "tables": {"__proto__": {}}}`;
+    expect((await loadManifest(await write('proto.json', json))).manifest).toBeNull();
+    expect((await loadManifest(await write('proto.mjs', `export default JSON.parse('${json}')`))).manifest).toBeNull();
+    const parts = join(folder, 'proto');
+    await mkdir(parts);
+    await writeFile(join(parts, 'a.yaml'), SMALL);
+    await writeFile(join(parts, 'b.yaml'), 'tables: { __proto__: {} }');
+    expect(told(await loadManifest(parts))).toEqual([expect.stringContaining('`__proto__`')]);
+  });
+
+  test('a subject or a purpose called `constructor` is there when it is declared, and unknown when it is not', () => {
+    const used = (purposes: string): LoadedManifest =>
+      parseManifestText(proto(`purposes: { ${purposes} }`).replace('page_view:\n', 'page_view:\n    purposes: [constructor]\n'));
+    expect(told(used('constructor: { basis: contract }')).filter((it) => it.includes('P013'))).toEqual([]);
+    expect(told(used('other: { basis: contract }')).join()).toContain('P013');
+    expect(told(parseManifestText(proto('references: [{ from: shop.public.page_view.id, to: constructor }]'))).join()).toContain('P014');
+    expect(parseManifestText(SMALL).manifest!.subjects['constructor']).toBeUndefined();
+  });
+});
+
 describe('one canonical form', () => {
   test('every key of the format is accepted, and only jobs of later versions are remarked on', async () => {
     const loaded = await loadManifest('test/manifest/sketch.yaml');
