@@ -138,6 +138,11 @@ function masked(change: Change, name: string, mask: Mask): RawBuilder<unknown> {
 /** A row is still to be masked while one of its columns differs from its mask: so a repetition changes nothing. */
 function unmasked(change: Change, columns: Readonly<Record<string, Mask>>): Condition {
   return any(
-    Object.entries(columns).map(([name, mask]) => sql<boolean>`${ident(ROW, name)} is distinct from ${masked(change, name, mask)}`),
+    Object.entries(columns).map(([name, mask]) => {
+      // Types without an equality, such as json, compare by their text; but NULL compares with anything, also as a row type.
+      const text =
+        mask.with === 'constant' && ['json', 'array', 'other'].includes(columnOf(change, name).typeCategory) ? sql`::text` : sql``;
+      return sql<boolean>`${ident(ROW, name)}${text} is distinct from ${masked(change, name, mask)}${text}`;
+    }),
   );
 }

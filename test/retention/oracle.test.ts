@@ -106,7 +106,7 @@ async function actualRows(shop: Shop, given: Case): Promise<Record<string, strin
   const found: Record<string, string[]> = {};
   for (const { name, keys } of given.tables) {
     const references = keys.flatMap(({ columns }) => [`${columns}_a`, `${columns}_b`]);
-    const columns = ['a', 'b', 'at::text', 'seen::text', 'grp', 'amount', 'payload', ...references];
+    const columns = ['a', 'b', 'at::text', 'seen::text', 'grp', 'amount', 'payload', 'doc::text', ...references];
     const rows = await shop.query<Row>(`select ${columns.join(', ')} from ${name}`);
     found[name] = rows.map(comparable).sort();
   }

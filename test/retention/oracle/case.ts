@@ -55,6 +55,8 @@ export interface Case {
 export const BOUNDS = ['2022-06-01', '2023-06-01'] as const;
 
 export const MASKED = 'masked';
+/** Of a type that no operator compares. */
+export const MASKED_DOC = '{"gone": true}';
 
 /** The schema with its rows: constraints last, so that cycles need no order. */
 export function ddl({ tables, rows }: Case): string {
@@ -70,6 +72,7 @@ export function ddl({ tables, rows }: Case): string {
       'grp int',
       'amount int',
       'payload text',
+      'doc json',
       ...references,
       `filler text default repeat('x', 700)`,
     ];
@@ -150,7 +153,12 @@ function action(table: Table, { then }: Rule): unknown {
   if (then === 'delete') return 'delete';
   if (then === 'mask')
     return {
-      mask: { payload: { constant: MASKED }, amount: null, ...(table.floor?.after === 'seen' ? {} : { seen: { truncate: 'month' } }) },
+      mask: {
+        payload: { constant: MASKED },
+        doc: { constant: MASKED_DOC },
+        amount: null,
+        ...(table.floor?.after === 'seen' ? {} : { seen: { truncate: 'month' } }),
+      },
     };
   return {
     aggregate_into: id(`${table.name}_daily`),

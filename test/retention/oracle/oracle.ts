@@ -1,5 +1,18 @@
 import { DateTime, Duration } from 'luxon';
-import { ASOF_MS, BOUNDS, MASKED, ZONE, type Case, type Cell, type Column, type Key, type Row, type Rule, type Table } from './case.ts';
+import {
+  ASOF_MS,
+  BOUNDS,
+  MASKED,
+  MASKED_DOC,
+  ZONE,
+  type Case,
+  type Cell,
+  type Column,
+  type Key,
+  type Row,
+  type Rule,
+  type Table,
+} from './case.ts';
 import { keyOf } from './random.ts';
 
 /** What must be there afterwards, and what the certificate must say. */
@@ -260,9 +273,18 @@ function truncated(time: Cell): Cell {
 }
 
 function mask(table: Table, row: Row): void {
-  Object.assign(row, { payload: MASKED, amount: null }, table.floor?.after === 'seen' ? {} : { seen: truncated(row['seen']!) });
+  Object.assign(
+    row,
+    { payload: MASKED, doc: MASKED_DOC, amount: null },
+    table.floor?.after === 'seen' ? {} : { seen: truncated(row['seen']!) },
+  );
 }
 
 function wearsMask(table: Table, row: Row): boolean {
-  return row['payload'] === MASKED && row['amount'] === null && (table.floor?.after === 'seen' || row['seen'] === truncated(row['seen']!));
+  return (
+    row['payload'] === MASKED &&
+    row['doc'] === MASKED_DOC &&
+    row['amount'] === null &&
+    (table.floor?.after === 'seen' || row['seen'] === truncated(row['seen']!))
+  );
 }

@@ -91,6 +91,7 @@ export function randomCase(gen: GeneratorValue): Case {
       grp: below(4),
       amount: chance(20) ? null : below(1000),
       payload: `${of.name}-${index}`,
+      doc: chance(20) ? null : `{"n":  ${index}}`,
     };
     for (const key of of.keys) for (const column of ['a', 'b'] as const) row[`${key.columns}_${column}`] = null;
     return row;
