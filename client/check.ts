@@ -21,8 +21,11 @@ export interface CheckReport {
   readonly unreachable: Readonly<Record<string, string>>;
 }
 
-/** Everything that can be said about a manifest, all at once: read alone, then against each live store. Needs Postgres only. */
-export async function check(path: string, env: Environment): Promise<CheckReport> {
+/**
+ * Everything that can be said about a manifest, all at once: read alone, then against each live store. Needs Postgres only.
+ * `mode` looks at it as if it said so: whoever only plans need not be able to write.
+ */
+export async function check(path: string, env: Environment, mode: Manifest['mode'] | null = null): Promise<CheckReport> {
   const { manifest, hash, problems, source, remainder } = await loadManifest(path);
   if (remainder === null) return { problems, manifest, hash, looked: [], unreachable: {} };
   const catalogs: Record<string, Catalog> = {};
@@ -32,7 +35,7 @@ export async function check(path: string, env: Environment): Promise<CheckReport
     if (typeof found === 'string') unreachable[name] = found;
     else catalogs[name] = found;
   }
-  const live = checkManifest(remainder, source.place, catalogs);
+  const live = checkManifest(mode === null ? remainder : { ...remainder, mode }, source.place, catalogs);
   const told = live.map((problem) => withReason(problem, unreachable));
   return { problems: inOrder([...problems, ...told]), manifest, hash, looked: Object.keys(catalogs), unreachable };
 }

@@ -12,7 +12,7 @@ export async function planning<T>(project: Project, act: () => Promise<T>): Prom
     return await act();
   } catch (error) {
     if (error instanceof StoreError && error.kind !== 'schema') throw error;
-    const { problems } = await check(project.path, project.env);
+    const { problems } = await check(project.path, project.env, 'observe');
     if (errorsIn(problems).length > 0) throw new ManifestRefused(project.path, problems);
     throw error;
   }

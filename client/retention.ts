@@ -10,6 +10,7 @@ import {
 } from '@temporalio/client';
 import { sql } from 'kysely';
 import { readCertificate } from '../database/certificates.ts';
+import { StoreError, translating } from '../database/errors.ts';
 import { listRuns, previousPlan, readPlan, readRun, type Run } from '../database/runs.ts';
 import { planRetention } from '../database/retention/planner.ts';
 import { clockOf } from '../database/clock.ts';
@@ -48,10 +49,15 @@ export async function plan(
   return planning(project, () => planRetention(request));
 }
 
-/** The plan of the newest run before, for "since the last plan"; null where there is none, or no schema of ours. */
+/** The plan of the newest run before, for "since the last plan"; null where there is none, or we may not read it. */
 export async function lastPlan(project: Project): Promise<RetentionPlan | null> {
-  if (!(await isMigrated(project.home, true))) return null;
-  return previousPlan(project.home.db, await clockOf(project.home));
+  const { home } = project;
+  try {
+    return await translating(home, async () => ((await isMigrated(home, true)) ? previousPlan(home.db, await clockOf(home)) : null));
+  } catch (error) {
+    if (error instanceof StoreError && error.kind === 'permission') return null;
+    throw error;
+  }
 }
 
 export interface StartOptions extends Omit<RetentionInput, 'resume'> {

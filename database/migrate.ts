@@ -24,6 +24,7 @@ import * as home0018 from './migrations/0018-copies.ts';
 import * as home0019 from './migrations/0019-envelope.ts';
 import * as store0020 from './migrations/0020-protected.ts';
 import * as home0020 from './migrations/0020-protected-home.ts';
+import * as home0023 from './migrations/0023-plans-home.ts';
 
 const STORE_MIGRATIONS = {
   '0001-store': store0001,
@@ -60,6 +61,7 @@ const HOME_MIGRATIONS = {
   '0019-envelope': home0019,
   '0020-protected': store0020,
   '0020-protected-home': home0020,
+  '0023-plans-home': home0023,
 };
 
 type Migrations = Readonly<Record<string, { statements: readonly string[]; up(db: Kysely<unknown>): Promise<void> }>>;

@@ -5,6 +5,7 @@ import { chooseStrategy, orderTables, type RetentionPlan, type TablePlan, type U
 import { cutOff } from '../../domain/time.ts';
 import type { Manifest } from '../../manifest/model.ts';
 import { readCatalog } from '../catalog.ts';
+import { StoreError, translating } from '../errors.ts';
 import { activeHolds, NO_HOLDS, type ActiveHolds } from '../holds.ts';
 import { schemaState } from '../migrate.ts';
 import { inTransaction, type Store } from '../store.ts';
@@ -41,7 +42,7 @@ export async function planRetention(request: PlanRequest): Promise<RetentionPlan
     if (store === undefined || ruled(manifest, name, only).length === 0) continue;
     const catalog = await readCatalog(store);
     const edges = storeEdges(catalog, manifest);
-    const holds = (await schemaState(store, false)) === 'missing' ? NO_HOLDS : await activeHolds(store.db);
+    const holds = await readHolds(store);
     const ordered = purgeOrder(edges, manifest, name, only);
     for (const [index, table] of ordered.entries()) {
       request.progress?.(`${name}.${table}`, index, ordered.length);
@@ -57,6 +58,18 @@ export async function planRetention(request: PlanRequest): Promise<RetentionPlan
     timezone: manifest.timezone,
     tables,
   };
+}
+
+/** Without our schema there are no holds; a plan that could not see them would be wrong. */
+async function readHolds(store: Store): Promise<ActiveHolds> {
+  try {
+    return await translating(store, async () => ((await schemaState(store, false)) === 'missing' ? NO_HOLDS : activeHolds(store.db)));
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.kind !== 'permission') throw error;
+    const { code, kind } = error;
+    const sentence = 'our role may not read the holds: grant it usage on schema probity, and select on all tables in schema probity';
+    throw new StoreError({ store: store.name, code, kind, retryable: false, sentence });
+  }
 }
 
 function ruled(manifest: Manifest, store: string, only: readonly string[] | null): string[] {
