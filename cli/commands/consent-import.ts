@@ -60,7 +60,7 @@ ${examples(
         const rejects = options.rejects === undefined ? null : await newFile(options.rejects);
         const source = await open(file, context);
         const bar = importBar(io, source.share);
-        let shown = 0;
+        let [shown, told] = [0, 0];
         try {
           const summary = await importConsents(project, {
             input: source.input,
@@ -78,6 +78,9 @@ ${examples(
               rejects?.write(`${raw}\n`);
               if (shown++ < MOST_SHOWN) io.err(`line ${count(line)}: ${reason}`);
             },
+            onReused: ({ line, reason }) => {
+              if (told++ < MOST_SHOWN) io.err(`line ${count(line)}: ${reason}; it refuses something, and was recorded without the id`);
+            },
           });
           bar.stop();
           if (summary.rejected > MOST_SHOWN) io.err(`… and ${count(summary.rejected - MOST_SHOWN)} more`);
@@ -94,7 +97,7 @@ ${examples(
     });
 
   function summaryText(
-    { lines, recorded, known, rejected, reasons, requests, seconds: took }: ImportSummary,
+    { lines, recorded, known, rejected, reused, reasons, requests, seconds: took }: ImportSummary,
     options: ImportFlags,
     { colours: c }: Context,
   ): string {
@@ -109,6 +112,11 @@ ${examples(
     return [
       `${head} · ${count(lines)} lines in ${seconds(took)}${rate}`,
       ...(requests > 0 ? [`${count(requests)} requests follow from withdrawals, objections and restrictions`] : []),
+      ...(reused > 0
+        ? [
+            `${colours.yellow('!')} ${count(reused)} that ${reused === 1 ? 'refuses' : 'refuse'} something stood under an id of another decision: recorded without it`,
+          ]
+        : []),
       ...(rejected > 0
         ? [`${colours.red(`${count(rejected)} rejected`)}${options.rejects === undefined ? '' : `, written to ${options.rejects}`}`, ...why]
         : []),

@@ -49,7 +49,7 @@ function recordCommand(context: Context): Command {
     .option('--given-by <who>', 'self or parent')
     .option('--proof <reference>', 'where a proof is kept, such as the number of a form; no personal data')
     .option('--captured-at <time>', 'when it was said, if not now')
-    .option('--id <id>', 'recorded once, however often it is sent with the same id')
+    .option('--id <id>', 'of this decision: recorded once, however often it is sent')
     .option('--unknown', 'also for a key that the subject’s table does not have')
     .addHelpText('after', IDENTITY_HELP)
     .addHelpText(
@@ -128,6 +128,7 @@ function asJson(told: Told): unknown {
   return {
     record: recordId,
     repeated: recordId === null,
+    idReused: told.recorded.idReused,
     request: requestId,
     due: dueAt,
     effect: changes(told).map(({ purpose, channel, before, allowed, reason }) => ({ purpose, channel, before, after: allowed, reason })),
@@ -153,6 +154,9 @@ function recordedText(told: Told, found: boolean, flags: RecordFlags, { manifest
     recordId === null
       ? `${colours.yellow('!')} the same had been recorded before: nothing changed`
       : `${colours.green('✓')} record ${recordId}: ${flags.decision}${flags.purpose === undefined ? '' : ` ${flags.purpose}`}${flags.channel === undefined ? '' : ` · ${flags.channel}`}, in force now`,
+    ...(told.recorded.idReused
+      ? [`${colours.yellow('!')} its id stands for another decision of this person already: recorded all the same, without the id`]
+      : []),
     ...(found ? [] : ['  nobody has this address: it is kept by its hash, and holds for whoever it is linked to']),
     table,
     ...(requestId === null ? [] : [`request ${requestId}${dueAt === null ? '' : `, due ${showDay(dueAt, manifest.timezone)}`}`]),

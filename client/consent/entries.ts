@@ -27,7 +27,7 @@ export type ConsentEntry = ConsentIdentity & {
   readonly givenBy?: 'self' | 'parent' | null;
   /** Reference of a proof that is kept elsewhere, such as a form's number. */
   readonly proof?: string | null;
-  /** Of the caller's: the same id for the same subject is recorded once, however often it is sent. */
+  /** Of the caller's, one for each decision of a subject: it is recorded once, however often it is sent. Another decision needs another id. */
   readonly id?: string | null;
 };
 

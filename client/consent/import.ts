@@ -41,6 +41,8 @@ export interface ImportOptions {
     readonly reason: string;
     readonly header: readonly string[] | null;
   }) => void;
+  /** A refusal whose id stands for another decision: it was recorded all the same, without the id. */
+  readonly onReused?: (reused: { readonly line: number; readonly reason: string }) => void;
 }
 
 export interface ImportProgress {
@@ -54,6 +56,8 @@ export interface ImportSummary {
   /** The ledger had them already. */
   readonly known: number;
   readonly rejected: number;
+  /** Of those recorded: refusals whose id stands for another decision, recorded without it. */
+  readonly reused: number;
   readonly reasons: Readonly<Record<string, number>>;
   readonly requests: number;
   readonly seconds: number;
@@ -88,7 +92,7 @@ export async function importConsents(project: Project, options: ImportOptions): 
   const { header, lines } = await readLines(options.input, options.format);
   const columnsOf = mapping(options, who, header);
   const judge = createJudge(project.manifest, options.zone);
-  const tally = { lines: 0, recorded: 0, known: 0, rejected: 0, requests: 0 };
+  const tally = { lines: 0, recorded: 0, known: 0, rejected: 0, reused: 0, requests: 0 };
   const reasons = new Map<string, number>();
   const reject = (line: Line, reason: string): void => {
     tally.rejected++;
@@ -99,8 +103,9 @@ export async function importConsents(project: Project, options: ImportOptions): 
   let failure: { readonly error: unknown } | null = null;
 
   const send = async (batch: readonly Waiting[]): Promise<void> => {
-    const entries = await resolved(who, batch, reject);
+    const known = await resolved(who, batch, reject);
     if (!options.dryRun) {
+      const entries = known.map(({ entry }) => entry);
       const imported = await importEntries(project.home, entries).catch((error: unknown) => {
         if (error instanceof StoreError && error.code === UNKNOWN_PURPOSE)
           throw new Refused('The manifest in force does not know a purpose or a channel of this file: run `probity apply`');
@@ -109,6 +114,15 @@ export async function importConsents(project: Project, options: ImportOptions): 
       tally.recorded += imported.recorded;
       tally.known += imported.known;
       tally.requests += imported.requests;
+      for (const { n, differs, recorded } of imported.reused) {
+        const { line } = known[n]!;
+        const reason = `id stands for another decision of this person already (another ${differs})`;
+        if (!recorded) reject(line, reason);
+        else {
+          tally.reused++;
+          options.onReused?.({ line: line.line, reason });
+        }
+      }
     }
     options.onProgress?.({ lines: tally.lines, rejected: tally.rejected });
   };
@@ -247,7 +261,11 @@ function waiting(
 }
 
 /** Gives addresses the key of whose they are; the hash of one that nobody has. */
-async function resolved(who: Who, batch: readonly Waiting[], reject: (line: Line, reason: string) => void): Promise<RecordEntry[]> {
+async function resolved(
+  who: Who,
+  batch: readonly Waiting[],
+  reject: (line: Line, reason: string) => void,
+): Promise<{ readonly line: Line; readonly entry: RecordEntry }[]> {
   const asked = [...new Set(batch.flatMap(({ email }) => (email === null ? [] : [email])))];
   const found = new Map<string, Set<string>>();
   if (asked.length > 0 && who.store !== null && who.subject !== null && who.email !== null) {
@@ -256,14 +274,15 @@ async function resolved(who: Who, batch: readonly Waiting[], reject: (line: Line
       found.set(address, (found.get(address) ?? new Set()).add(key));
     }
   }
-  return batch.flatMap(({ line, entry, key, email }): RecordEntry[] => {
-    if (email === null) return [{ ...entry, subject: who.name, key: key ?? '' }];
+  return batch.flatMap(({ line, entry, key, email }) => {
+    if (email === null) return [{ line, entry: { ...entry, subject: who.name, key: key ?? '' } }];
     const keys = [...(found.get(email) ?? [])];
     if (keys.length > 1) {
       reject(line, `email belongs to several of ${who.name}`);
       return [];
     }
-    return [keys[0] === undefined ? { ...entry, subject: EMAIL, key: hashed(email) } : { ...entry, subject: who.name, key: keys[0] }];
+    const whose = keys[0] === undefined ? { subject: EMAIL, key: hashed(email) } : { subject: who.name, key: keys[0] };
+    return [{ line, entry: { ...entry, ...whose } }];
   });
 }
 

@@ -1,5 +1,5 @@
 import { StoreError } from '../../database/errors.ts';
-import { LINKED_ELSEWHERE, linkEntries, recordEntries, UNKNOWN_PURPOSE } from '../../database/permission/record.ts';
+import { IdReused, LINKED_ELSEWHERE, linkEntries, recordEntries, UNKNOWN_PURPOSE } from '../../database/permission/record.ts';
 import { checkEntry, identityShape, shaped, STRANGERS, type ConsentEntry, type ConsentIdentity, type Door } from './entries.ts';
 import { emailKey, resolveIdentities, resolveIdentity } from './identity.ts';
 import type { Project } from '../project.ts';
@@ -18,6 +18,8 @@ export interface RecordedConsent {
   /** The request that a withdrawal, objection or restriction opened or joined. */
   readonly requestId: string | null;
   readonly dueAt: Date | null;
+  /** True: its id stands for another decision of the same person. It refuses something, so it was recorded all the same, without the id. */
+  readonly idReused: boolean;
   /** True: it would survive the loss of the home store, because it is in the sink outside it. */
   readonly durable: boolean;
 }
@@ -27,8 +29,8 @@ export interface RecordedConsent {
  * followed, and whatever starts later sees it. One result an entry, in order. An entry that was recorded before (same `id`, or the same
  * words at the same captured time) changes nothing.
  *
- * Throws `Refused` before anything is written when an entry names an unknown purpose, channel, decision or subject (with the nearest name),
- * or an identity that several people have; `StoreError` when the store is out of reach. No message quotes what was given.
+ * Throws `Refused`, and nothing is recorded, when an entry names an unknown purpose, channel, decision or subject (with the nearest name), an
+ * identity that several people have, or an `id` that stands for another decision of the same person (see `idReused` for what refuses); `StoreError` when the store is out of reach. No message quotes what was given.
  *
  * @example
  * await recordConsents(project, [{ subject: 'customer', key: [42], purpose: 'newsletter', decision: 'withdrawn',
@@ -47,10 +49,15 @@ export async function recordConsents(
     places,
   );
   const rows = checked.map(({ said }, index) => ({ ...said, subject: who[index]!.subject, key: who[index]!.key, actor, door }));
-  const recorded = await recordEntries(project.home, rows).catch(toRefused);
+  const recorded = await recordEntries(project.home, rows).catch((error: unknown) => {
+    if (!(error instanceof IdReused)) return toRefused(error);
+    throw new Refused(
+      `${places[error.entry]}id: it stands for another decision of the same person already (another ${error.differs}); give each decision an id of its own`,
+    );
+  });
   // It is committed: whatever the sink does now, the caller must not take it for refused.
   const isDurable = recorded.length > 0 && (await durable(project).catch(() => false));
-  return recorded.map((it) => ({ ...it, durable: isDurable }));
+  return recorded.map(({ differs, ...it }) => ({ ...it, idReused: differs !== null, durable: isDurable }));
 }
 
 /**

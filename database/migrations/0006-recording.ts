@@ -8,11 +8,27 @@ import { sql } from 'kysely';
 
 const OPT_IN = `('consent', 'soft_opt_in')`;
 const STRICTEST_FIRST = `array['consent', 'soft_opt_in', 'opt_out', 'legitimate_interests', 'public_task', 'contract', 'vital_interests', 'legal_obligation']`;
-/** What must not be lost with the store. */
+/** What must not be lost: with the store, or under an id that stands for something else. */
 const NEGATIVE = `('refused', 'withdrawn', 'objected', 'objection_upheld', 'restricted')`;
 
 /** As in 0005: planned once, for calls of one record and of ten thousand. */
 const BY_INDEX = `set plan_cache_mode = force_generic_plan set jit = off set enable_nestloop = on set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off`;
+
+/** The columns of an entry, as \`unnest\` gives them. */
+const FIELDS = 'subject, key, purpose, channel, decision, captured_at, touchpoint, notice, language, given_by, proof, actor, door, id';
+/** The fingerprint of whatever is said under an id: one decision of one person. */
+const BY_ID = `sha256(convert_to(jsonb_build_array(e.subject, e.key, e.id)::text, 'UTF8'))`;
+/** In which an entry may differ from what its id stands for; what is not given differs from nothing. */
+const DIFFERENCES = [
+  ...['purpose', 'channel', 'decision', 'notice', 'language', 'proof'].map((field) => [field, `c.${field} is distinct from e.${field}`]),
+  ['captured_at', 'c.captured_at <> e.captured_at'],
+  ['touchpoint', `c.touchpoint <> coalesce(e.touchpoint, 'unknown')`],
+  ['given_by', `c.given_by <> coalesce(e.given_by, 'self')`],
+]
+  .map(([field, differs]) => `case when ${differs} then '${field}' end`)
+  .join(', ');
+/** With one of these another the refusal itself is another. Otherwise it is in force already, and only what is said of it differs. */
+const OF_WEIGHT = `'{purpose,channel,decision,captured_at}'::text[]`;
 
 export const statements = [
   `create type probity.consent_entry as (
@@ -190,11 +206,13 @@ export const statements = [
   end
   $$`,
 
-  // Returns a row for each entry, in order; record_id is null where the same had been said before, request_id where it asks for nothing.
+  // Returns a row for each entry, in order; record_id is null where nothing was recorded, request_id where it asks for nothing. Without `differs` the
+  // same had been said before. `differs` names the fields in which an entry says something else under an id that stands for a decision of that
+  // person: a refusal of any kind is recorded all the same, without the id; anything else raises, or with p_refuse = false is the caller's to tell.
   // The caller may be a client, an import or an application's own transaction. What holds for every entry is found once, in arrays beside
   // p_entries; what few entries need is done only where there are such.
-  `create function probity.record_consents(p_entries probity.consent_entry[])
-    returns table (n bigint, record_id bigint, request_id text, due_at timestamptz)
+  `create function probity.record_consents(p_entries probity.consent_entry[], p_refuse boolean default true)
+    returns table (n bigint, record_id bigint, request_id text, due_at timestamptz, differs text)
     language plpgsql security definer set search_path = pg_catalog, pg_temp ${BY_INDEX} as $$
   #variable_conflict use_column
   declare
@@ -204,6 +222,8 @@ export const statements = [
     v_records bigint[];
     v_targets probity.permission_target[];
     v_requests probity.opened_request[];
+    v_differs text[];
+    v_own record;
   begin
     -- One set of rules judges all of it: new ones wait for us, or we for them.
     lock table probity.purpose_rule in row share mode;
@@ -249,21 +269,26 @@ export const statements = [
         case when e.decision = 'granted' and rule.ends is not null then (
           select min(probity.add_duration(least(e.captured_at, v_now), rule.ends[it][1]::interval, rule.ends[it][2]))
           from generate_subscripts(rule.ends, 1) it) end as expires_at,
-        sha256(convert_to(case
-          when e.id is not null then jsonb_build_array(e.subject, e.key, e.id)::text
-          when e.captured_at is not null then jsonb_build_array(e.subject, e.key, e.purpose, e.channel, e.decision, probity.iso(e.captured_at), e.touchpoint, e.notice, e.language,
-            coalesce(e.given_by, 'self'), e.proof)::text end, 'UTF8')) as fingerprint
+        case when e.id is not null then ${BY_ID}
+          when e.captured_at is not null then sha256(convert_to(jsonb_build_array(e.subject, e.key, e.purpose, e.channel, e.decision, probity.iso(e.captured_at), e.touchpoint, e.notice, e.language,
+            coalesce(e.given_by, 'self'), e.proof)::text, 'UTF8')) end as fingerprint
       from rows from (unnest(p_entries), unnest(v_refs)) with ordinality e
         (subject, key, purpose, channel, decision, captured_at, touchpoint, notice, language, given_by, proof, actor, door, id, ref, n)
       left join rule on rule.purpose = e.purpose and rule.channel is not distinct from e.channel
     ), fresh as materialized (
-      select e.*, case when e.first and not exists (select from probity.consent_content c where c.fingerprint = e.fingerprint)
-        then nextval('probity.consent_record_number') end as record_id
-      from (select entry.*, entry.fingerprint is null or row_number() over (partition by entry.fingerprint order by entry.n) = 1 as first from entry) e order by e.n
+      select e.*, case when e.first and (not e.known
+        -- A company's row that was overwritten, and overwritten back: its refusal is in force only if nothing at its time was said after it.
+        or e.door = 'table' and e.decision in ${NEGATIVE} and (
+          select c.decision not in ${NEGATIVE} from probity.consent_content c
+          where c.ref = e.ref and c.purpose = e.purpose and c.channel is not distinct from e.channel and c.at = e.captured_at
+          order by c.received_at desc, c.decision in ${NEGATIVE} desc limit 1)) then nextval('probity.consent_record_number') end as record_id
+      from (
+        select entry.*, entry.fingerprint is null or row_number() over (partition by entry.fingerprint order by entry.n) = 1 as first,
+          exists (select from probity.consent_content c where c.fingerprint = entry.fingerprint) as known from entry) e order by e.n
     ), content as (
       insert into probity.consent_content
       select record_id, ref, uuid_send(gen_random_uuid()), purpose, channel, decision, least(captured_at, v_now), captured_at, v_now, touchpoint, notice,
-        language, given_by, proof, actor, door, coalesce(basis, 'none'), expires_at, coalesce(manifest_hash, ''), fingerprint
+        language, given_by, proof, actor, door, coalesce(basis, 'none'), expires_at, coalesce(manifest_hash, ''), case when not known then fingerprint end
       from fresh where record_id is not null order by record_id
       returning *
     ), record as (
@@ -271,6 +296,14 @@ export const statements = [
       select c.record_id, c.ref, c.received_at, sha256(c.salt || convert_to(probity.consent_payload(c), 'UTF8')) from content c
     )
     select array_agg(f.record_id order by f.n) into v_records from fresh f;
+
+    -- An id stands for what was first said under it. In the table is by now also what came first in this call.
+    if exists (select from rows from (unnest(p_entries), unnest(v_records)) it (${FIELDS}, record_id) where it.id is not null and it.record_id is null) then
+      v_differs := array(
+        select case when e.id is not null and e.record_id is null then (
+          select nullif(concat_ws(', ', ${DIFFERENCES}), '') from probity.consent_content c where c.fingerprint = ${BY_ID}) end
+        from rows from (unnest(p_entries), unnest(v_records)) with ordinality e (${FIELDS}, record_id, n) order by e.n);
+    end if;
 
     v_targets := array(
       select distinct row(e.subject, e.key, e.purpose)::probity.permission_target
@@ -299,9 +332,30 @@ export const statements = [
         order by c.record_id;
     end if;
 
+    -- What refuses is not lost with its id. By what it says it is known where it comes again.
+    if exists (select from unnest(v_differs) it (fields) where it.fields is not null) then
+      for v_own in
+        with lost as materialized (
+          select row_number() over (order by e.n) as place, e.* from rows from (unnest(p_entries), unnest(v_differs)) with ordinality e (${FIELDS}, fields, n)
+          where e.decision in ${NEGATIVE} and string_to_array(e.fields, ', ') && ${OF_WEIGHT}
+        )
+        select l.n, it.record_id, it.request_id, it.due_at
+        from (select array_agg(row(${FIELDS.replaceAll(', id', ', null')})::probity.consent_entry order by place) as entries from lost) all_of
+        cross join lateral probity.record_consents(all_of.entries) it join lost l on l.place = it.n
+        where all_of.entries is not null
+      loop
+        v_records[v_own.n] := v_own.record_id;
+        v_requests[v_own.n] := row(v_own.request_id, v_own.due_at);
+        if v_own.record_id is null then v_differs[v_own.n] := null; end if;
+      end loop;
+      if p_refuse and exists (select from unnest(v_records, v_differs) it (record_id, fields) where it.record_id is null and it.fields is not null) then
+        raise exception 'probity: an id stands for another decision of this person already' using errcode = 'PB019';
+      end if;
+    end if;
+
     return query
-      select it.n, it.record_id, it.request_id, it.due_at
-      from rows from (unnest(v_records), unnest(v_requests)) with ordinality it (record_id, request_id, due_at, n)
+      select it.n, it.record_id, it.request_id, it.due_at, it.differs
+      from rows from (unnest(v_records), unnest(v_requests), unnest(v_differs)) with ordinality it (record_id, request_id, due_at, differs, n)
       order by it.n;
   end
   $$`,

@@ -12,14 +12,28 @@ export interface Imported {
   readonly known: number;
   /** Of requests that the entries made, or repeated. */
   readonly requests: number;
+  /** Entries that say something else under an id that stands for a decision of the same person. */
+  readonly reused: readonly ReusedId[];
+}
+
+export interface ReusedId {
+  /** Place among the entries. */
+  readonly n: number;
+  /** In which fields it is another decision. */
+  readonly differs: string;
+  /** True: it refuses something, so it was recorded all the same, without the id. */
+  readonly recorded: boolean;
 }
 
 // `on commit drop`: nothing outlives the transaction, so that it works behind pgbouncer.
 const STAGE = `create temporary table probity_stage (n integer, ${ENTRY_COLUMNS}) on commit drop`;
 const COPY = `copy pg_temp.probity_stage (n, ${ENTRY_FIELDS.join(', ')}) from stdin`;
-const RECORD = `select count(it.record_id) as recorded, count(*) - count(it.record_id) as known, count(distinct it.request_id) as requests
+const RECORD = `select count(it.record_id) as recorded, count(*) filter (where it.record_id is null and it.differs is null) as known,
+    count(distinct it.request_id) as requests,
+    coalesce(jsonb_agg(jsonb_build_object('n', it.n - 1, 'differs', it.differs, 'recorded', it.record_id is not null) order by it.n)
+      filter (where it.differs is not null), '[]') as reused
   from probity.record_consents((select array_agg(${entryOf('s')} order by s.n)
-    from pg_temp.probity_stage s)) it`;
+    from pg_temp.probity_stage s), false) it`;
 
 /** Two imports, or an import and a withdrawal, that met in another order: the entries have not changed, so they are tried again. */
 const ATTEMPTS = 5;
@@ -29,7 +43,7 @@ const ATTEMPTS = 5;
  * middle is simply repeated. Throws a `StoreError`.
  */
 export async function importEntries(home: Store, entries: readonly RecordEntry[]): Promise<Imported> {
-  if (entries.length === 0) return { recorded: 0, known: 0, requests: 0 };
+  if (entries.length === 0) return { recorded: 0, known: 0, requests: 0, reused: [] };
   for (let attempt = 1; ; attempt++) {
     try {
       return await translating(home, () => inOneTransaction(home, entries));
@@ -44,7 +58,8 @@ async function inOneTransaction(home: Store, entries: readonly RecordEntry[]): P
   const client = await home.pool.connect();
   let broken: Error | undefined;
   try {
-    await client.query('begin');
+    // Whatever the database or the role begins with by default.
+    await client.query('begin isolation level read committed read write');
     await client.query('set local synchronous_commit = on');
     await client.query(STAGE);
     await copy(client, entries);

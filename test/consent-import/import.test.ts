@@ -87,6 +87,85 @@ test('the same file again changes nothing, also as JSON lines, also after an int
   expect(await shop.query('select * from probity.permission_span order by key')).toEqual(before);
 });
 
+const WITH_ID = 'id,key,purpose,decision,captured_at,notice\n';
+const allowed = async (...keys: number[]): Promise<boolean[]> =>
+  (
+    await shop.query<{ yes: boolean }>(
+      `select coalesce(p.allowed, false) as yes from unnest($1::text[]) with ordinality k (key, n)
+       left join lateral (select probity.permission('customer', k.key, 'newsletter', null) as allowed) p on true order by k.n`,
+      [keys.map(String)],
+    )
+  ).map(({ yes }) => yes);
+
+test('an id that stands for another decision rejects the line, and never loses what refuses', async () => {
+  const first = shop.file(
+    'first.csv',
+    `${WITH_ID}a,1,newsletter,granted,2026-01-01,1\nb,2,newsletter,granted,2026-01-01,1\nc,3,newsletter,asked,2026-01-01,1\nd,4,newsletter,withdrawn,2026-01-01,1\n`,
+  );
+  expect(await shop.run(['consent', 'import', first])).toMatchObject({ code: 0 });
+  expect(await allowed(1, 2, 3, 4)).toEqual([true, true, false, false]);
+  const updated = shop.file(
+    'updated.csv',
+    // The same; a withdrawal under the id of a grant; a grant under that of a question; the same withdrawal under another notice; somebody else's id.
+    `${WITH_ID}a,1,newsletter,granted,2026-01-01,1\nb,2,newsletter,withdrawn,2026-02-01,1\nc,3,newsletter,granted,2026-01-01,1\nd,4,newsletter,withdrawn,2026-01-01,2\na,5,newsletter,granted,2026-01-01,1\n`,
+  );
+  const rejects = join(shop.folder, 'reused.csv');
+  const ran = await shop.run(['consent', 'import', updated, '--rejects', rejects]);
+  expect(ran.code).toBe(1);
+  expect(ran.err.trim().split('\n').slice(0, 3).sort()).toEqual([
+    'line 3: id stands for another decision of this person already (another decision, captured_at); it refuses something, and was recorded without the id',
+    'line 4: id stands for another decision of this person already (another decision)',
+    'line 5: id stands for another decision of this person already (another notice)',
+  ]);
+  expect(ran.out).toContain('2 recorded, 1 were there already');
+  expect(ran.out).toContain('1 that refuses something stood under an id of another decision');
+  expect(ran.out).toContain('2 rejected');
+  expect(readFileSync(rejects, 'utf8').split('\n')).toEqual([
+    WITH_ID.trimEnd(),
+    'c,3,newsletter,granted,2026-01-01,1',
+    'd,4,newsletter,withdrawn,2026-01-01,2',
+    '',
+  ]);
+  expect(await allowed(1, 2, 3, 4, 5)).toEqual([true, false, false, false, true]);
+  expect(await shop.query(`select kind from probity.request where record_id is not null order by kind`)).toHaveLength(2);
+  // Again: the withdrawal is known by what it says.
+  const again = await shop.run(['consent', 'import', updated]);
+  expect(again.code).toBe(1);
+  expect(again.out).toContain('0 recorded, 3 were there already');
+  expect(await total()).toBe(6);
+});
+
+test('one id for two decisions within one file, also far from each other', async () => {
+  const others = Array.from({ length: 4_500 }, (_, i) => `n${i},${i + 10},newsletter,granted,2026-01-01,1`);
+  const file = shop.file(
+    'within.csv',
+    `${WITH_ID}a,1,newsletter,granted,2026-01-01,1\na,1,newsletter,withdrawn,2026-01-02,1\nb,2,newsletter,granted,2026-01-01,1\nc,3,newsletter,withdrawn,2026-01-01,1\nc,3,newsletter,granted,2026-01-02,1\n${others.join('\n')}\nb,2,newsletter,objected,2026-01-01,1\n`,
+  );
+  const ran = await shop.run(['consent', 'import', file]);
+  expect(ran.code).toBe(1);
+  expect(ran.err).toContain('line 3: id stands for another decision');
+  expect(ran.err).toContain('line 6: id stands for another decision of this person already (another decision, captured_at)\n');
+  expect(ran.err).toContain('line 4,507: id stands for another decision of this person already (another decision); it refuses');
+  expect(await allowed(1, 2, 3, 10)).toEqual([false, false, false, true]);
+});
+
+test.each(['serializable', 'repeatable read'])('under default_transaction_isolation = %s, of the database or the role', async (level) => {
+  const name = new URL(shop.url).pathname.slice(1);
+  await shop.query(`alter database "${name}" set default_transaction_isolation = '${level}'`);
+  try {
+    // Each command opens connections of its own.
+    const row = `${HEADER}1,,newsletter,email,granted,2026-01-01,t,\n,person2@example.com,newsletter,email,withdrawn,2026-01-01,t,\n`;
+    const ran = await shop.run(['consent', 'import', shop.file(`${level.slice(0, 4)}.csv`, row)]);
+    expect(ran.err).not.toContain('isolation');
+    expect(ran).toMatchObject({ code: 0, out: expect.stringContaining('2 recorded') as string });
+    expect(
+      await shop.run(['consent', 'record', '--subject', 'customer', '--purpose', 'newsletter', '--decision', 'withdrawn'], '1'),
+    ).toMatchObject({ code: 0 });
+  } finally {
+    await shop.query(`alter database "${name}" reset default_transaction_isolation`);
+  }
+});
+
 test('every bad line is named by number and reason, never by what it says; good ones are kept', async () => {
   const secret = 'canary';
   const file = shop.file(

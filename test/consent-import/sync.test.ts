@@ -98,6 +98,29 @@ test("a table of the company's own is read by a worker, what is new next time, e
   expect((await shop.run(['consent', 'sync', 'choise'])).err).toContain('it names shop.public.choice');
 });
 
+test('a row that is overwritten is another decision, and one that refuses is never taken for known', async () => {
+  const { manifest } = await requireManifest(shop.manifest);
+  const home = openStore({ name: 'shop', url: shop.url });
+  const task = { ...namedSources(manifest)[0]!, home, store: home, manifest, full: true, beat: () => undefined, stop: () => false };
+  await shop.query(
+    `truncate choice; insert into choice (customer_id, topic, way, answer, at, changed_at) values (4700, 'newsletter', 'email', 'no', '2026-06-01', '2026-06-01')`,
+  );
+  // `at` stays, as where it was mistaken for the time of the row: what is read last holds.
+  const read = async (answer: string): Promise<[number, boolean | undefined]> => {
+    await shop.query(`update choice set answer = $1, changed_at = now()`, [answer]);
+    const { recorded } = await syncTable({ ...task, runId: `overwritten ${answer}` });
+    return [recorded, await permitted(4700)];
+  };
+  try {
+    expect(await read('no')).toEqual([1, false]);
+    expect(await read('yes')).toEqual([1, true]);
+    expect(await read('no')).toEqual([1, false]);
+    expect(await read('no')).toEqual([0, false]);
+  } finally {
+    await home.close();
+  }
+});
+
 test('stopped after any batch, a reading goes on where it stopped and ends as an undisturbed one', async () => {
   await shop.query(
     `truncate choice; insert into choice (customer_id, topic, way, answer, at, changed_at)

@@ -63,6 +63,70 @@ describe('decisions', () => {
     expect(rows).toEqual([{ at: '05.678901' }]);
   });
 
+  describe('under an id that stands for another one', () => {
+    const key = [103] as const;
+    const first = {
+      subject: 'customer',
+      key,
+      purpose: 'newsletter',
+      decision: 'granted',
+      capturedAt: '2026-01-01T00:00:00Z',
+      id: 'f',
+    } as const;
+    const refused = (entry: ConsentEntry) => expect(record({ ...first, purpose: 'offers', id: 'new' }, entry)).rejects;
+
+    test.each<[string, Partial<ConsentEntry>]>([
+      ['purpose', { purpose: 'profiling' }],
+      ['channel', { channel: 'email' }],
+      ['decision', { decision: 'asked' }],
+      ['captured_at', { capturedAt: '2026-01-02T00:00:00Z' }],
+      ['notice', { notice: '2' }],
+      ['purpose, language', { purpose: 'profiling', language: 'de' }],
+      ['touchpoint, given_by', { touchpoint: 'trial', givenBy: 'parent' }],
+    ])('are refused with what differs (%s), and nothing is recorded', async (differs, other) => {
+      await record(first);
+      const [before] = await shop.query('select count(*) as n from probity.consent_record');
+      await refused({ ...first, ...other }).toThrow(
+        new RegExp(`^Entry 2: id: it stands for another decision .*\\(another ${differs}\\); give each decision an id of its own`),
+      );
+      expect(await shop.query('select count(*) as n from probity.consent_record')).toEqual([before]);
+      // The same is known, also of one call, and so it is at somebody else.
+      expect((await record(first, first)).map(({ recordId, idReused }) => [recordId, idReused])).toEqual(Array(2).fill([null, false]));
+    });
+
+    test.each([
+      ['withdrawn', 'newsletter'],
+      ['refused', 'newsletter'],
+      ['objected', 'newsletter'],
+      ['restricted', null],
+    ] as const)('are recorded all the same where they refuse something: %s', async (decision, purpose) => {
+      const who = { subject: 'customer', key: [`104${decision.length}${decision.charCodeAt(2)}`.slice(0, 7)] };
+      await shop.query('insert into customer (customer_id, country) values ($1, $2) on conflict do nothing', [who.key[0], 'DE']);
+      await record({ ...first, ...who });
+      expect(await may(who.key[0]!, 'newsletter')).toBe(true);
+      const other = { ...who, id: 'f', purpose, decision, capturedAt: '2026-02-01T00:00:00Z' };
+      const [one, two] = [(await record(other))[0]!, (await record(other))[0]!];
+      expect([one.recordId !== null, one.idReused, one.requestId !== null]).toEqual([true, true, decision !== 'refused']);
+      expect(await may(who.key[0]!, 'newsletter')).toBe(false);
+      // By what it says it is known when it comes again.
+      expect([two.recordId, two.idReused]).toEqual([null, false]);
+      // Also in the call that brings what its id stands for; without a time it is said now, each time.
+      const [, again] = await record({ ...first, ...who, id: 'g' }, { ...other, id: 'g', capturedAt: null });
+      expect(again).toMatchObject({ idReused: true });
+    });
+
+    test('are an error to a transaction in SQL, unless they refuse something', async () => {
+      const said = (decision: string) =>
+        shop.query<{ differs: string }>(
+          `select differs from probity.record_consents(array[row('customer', '105', 'newsletter', null, $1, now(), 't', null, null, null, null, 'me', 'library', 'x')::probity.consent_entry])`,
+          [decision],
+        );
+      await said('asked');
+      await expect(said('granted')).rejects.toMatchObject({ code: 'PB019' });
+      expect(await said('withdrawn')).toEqual([{ differs: 'decision, captured_at' }]);
+    });
+  });
+
   test('of restriction need no purpose and deny all but what the law asks for', async () => {
     expect(await may(102, 'service')).toBe(true);
     await record({ subject: 'customer', key: [102], decision: 'restricted' });
