@@ -2,6 +2,7 @@ import { createPublicKey } from 'node:crypto';
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { readCatalog } from '../database/catalog.ts';
+import { clockOf } from '../database/clock.ts';
 import { issueCertificate, readCertificate } from '../database/certificates.ts';
 import { runRecords } from '../database/ledger.ts';
 import {
@@ -88,7 +89,8 @@ export function erasureActivities(dependencies: ActivityDependencies) {
       if (await closedHeld(store, plan.run)) return { hits: 0 };
       const catalog = await readCatalog(store);
       const scope = await readScanScope(store, catalog, manifest);
-      const expected = classes.flatMap((it) => expectedRows(it, plan, catalog, manifest));
+      const now = await clockOf(store);
+      const expected = classes.flatMap((it) => expectedRows(it, plan, catalog, manifest, now));
       let read = 0;
       for await (const { rangesDone } of scan(store, scope, plan.run, { names: plan.people === 1, expected })) {
         Context.current().heartbeat(rangesDone);

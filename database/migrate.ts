@@ -25,6 +25,7 @@ import * as home0019 from './migrations/0019-envelope.ts';
 import * as store0020 from './migrations/0020-protected.ts';
 import * as home0020 from './migrations/0020-protected-home.ts';
 import * as home0023 from './migrations/0023-plans-home.ts';
+import * as store0025 from './migrations/0025-search.ts';
 
 const STORE_MIGRATIONS = {
   '0001-store': store0001,
@@ -36,6 +37,7 @@ const STORE_MIGRATIONS = {
   '0016-tombstones': store0016,
   '0017-obligations': store0017,
   '0020-protected': store0020,
+  '0025-search': store0025,
 };
 const HOME_MIGRATIONS = {
   '0001-store': store0001,
@@ -62,6 +64,7 @@ const HOME_MIGRATIONS = {
   '0020-protected': store0020,
   '0020-protected-home': home0020,
   '0023-plans-home': home0023,
+  '0025-search': store0025,
 };
 
 type Migrations = Readonly<Record<string, { statements: readonly string[]; up(db: Kysely<unknown>): Promise<void> }>>;

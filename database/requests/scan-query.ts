@@ -14,23 +14,13 @@ const FEW_TERMS = 24;
 /** A value beyond it is not taken out of the database to be judged: it counts as a hit. Bytes. */
 const MOST_VALUE = 16 * 2 ** 20;
 
-/** Rows that the plan keeps: by a condition over alias `t`, or all; in these columns, or in any. */
-export interface ExpectedRows {
-  /** Of whom finding is expected there; null or left out: of everybody in the run. */
-  readonly class?: number | null;
-  /** `schema.table` */
-  readonly table: string;
-  readonly columns: readonly string[] | null;
-  readonly condition: Condition | null;
-}
-
 export interface CandidateRow {
   readonly location: string;
   /** Of each probe, as text. */
   readonly values: readonly (string | null)[];
   readonly too_long: readonly boolean[];
-  /** Of each entry of `expected`. */
-  readonly kept: readonly boolean[];
+  /** Where it lies, to be found again in the same snapshot; empty where that is not asked for. */
+  readonly place: string;
 }
 
 /** One place to look: a text, or columns that as a whole are an identity. */
@@ -46,13 +36,13 @@ export function probesOf(table: ScanTable): Probe[] {
 }
 
 export interface CandidateQuery {
-  readonly runId: string;
   readonly table: ScanTable;
   readonly relation: string;
   /** Over alias `t`; null: all rows. */
   readonly range: Condition | null;
   readonly index: TermIndex;
-  readonly expected: readonly ExpectedRows[];
+  /** Whether places are asked for: they need the right to read the whole table. */
+  readonly places: boolean;
   readonly limit: number;
 }
 
@@ -61,13 +51,12 @@ export interface CandidateQuery {
  * compared the same everywhere and spares the locale.
  */
 export function candidateRows(query: CandidateQuery): RawBuilder<CandidateRow> {
-  const { table, expected, index, limit } = query;
+  const { table, places, index, limit } = query;
   const values = probesOf(table).map((probe) => (probe.how === 'text' ? sql`${ident('t', probe.column)}::text` : wholeValue(probe.named)));
   const location =
     table.primaryKey === null
       ? sql`case when ${isPartitioned(query)}::boolean then t.tableoid::text else '' end || t.ctid::text`
       : sql`jsonb_build_array(${sql.join(table.primaryKey.map((column) => sql`${ident('t', column)}::text`))})::text`;
-  const kept = expected.map(({ condition }) => (condition === null ? sql`true` : sql`coalesce((${condition}), false)`));
   const texts = table.text.filter((column) => !isUuid(table, column));
   const looked = index.texts.length > 0 && texts.length > 0;
   const few = index.texts.length <= FEW_TERMS;
@@ -77,8 +66,8 @@ export function candidateRows(query: CandidateQuery): RawBuilder<CandidateRow> {
   return sql<CandidateRow>`
     select ${location} as location, array[${sql.join(values.map((value) => sql`case when octet_length(${value}) <= ${MOST_VALUE} then ${value} end`))}]::text[] as values,
       array[${sql.join(values.map((value) => sql`coalesce(octet_length(${value}) > ${MOST_VALUE}, false)`))}]::boolean[] as too_long,
-      array[${sql.join(kept)}]::boolean[] as kept
-    from ${rows(query)} ${looked ? body : sql``}
+      ${places ? PLACE : sql`''`} as place
+    from ${rowsOf(query)} as t ${looked ? body : sql``}
     where ${query.range ?? sql`true`} and ${any([...wholeValues(query), ...(looked ? standing : [])])}
     limit ${limit}`;
 }
@@ -100,12 +89,17 @@ function plainText(column: string): RawBuilder<unknown> {
   return sql`coalesce(${ident('t', column)}::text collate "C", '')`;
 }
 
+/** Of a row `t`: its file and its place there. */
+export const PLACE = sql`t.tableoid::text || t.ctid::text`;
+
+type Part = Pick<CandidateQuery, 'table' | 'relation' | 'range'>;
+
 /** The rows of a partition or a table itself; what inherits from it is a table of its own. */
-function rows(query: CandidateQuery): RawBuilder<unknown> {
-  return sql`${isPartitioned(query) ? sql`` : sql`only`} ${tableRef(query.relation)} t`;
+export function rowsOf(part: Part): RawBuilder<unknown> {
+  return sql`${isPartitioned(part) ? sql`` : sql`only`} ${tableRef(part.relation)}`;
 }
 
-function isPartitioned({ table, relation, range }: CandidateQuery): boolean {
+function isPartitioned({ table, relation, range }: Part): boolean {
   return range === null && table.wholeParent && relation === table.table;
 }
 

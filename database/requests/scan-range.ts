@@ -4,7 +4,9 @@ import { findTerms, valueKey, type TermIndex } from '../../domain/requests/token
 import { StoreError, translating } from '../errors.ts';
 import { between, startOfBlock } from '../retention/position.ts';
 import { inTransaction, type Store } from '../store.ts';
-import { candidateRows, probesOf, type CandidateRow, type ExpectedRows } from './scan-query.ts';
+import type { ExpectedRows } from './expected-rows.ts';
+import { expecting, NOBODY } from './scan-kept.ts';
+import { candidateRows, probesOf, type CandidateRow, type Probe } from './scan-query.ts';
 
 /** Rows that one statement may bring here; where more of them may hold somebody, the range is halved. */
 const MOST_ROWS = 20_000;
@@ -19,8 +21,8 @@ export interface Reader {
   readonly runId: string;
   readonly index: TermIndex;
   readonly expected: readonly ExpectedRows[];
-  /** By the person's ordinal. */
-  readonly classes: ReadonlyMap<number, number>;
+  /** By the person's ordinal; somebody who is known as two kinds of subject stands in two. */
+  readonly classes: ReadonlyMap<number, ReadonlySet<number>>;
   /** Of a statement, in milliseconds; a range that takes longer is halved. */
   readonly timeoutMs: number;
 }
@@ -59,7 +61,13 @@ async function readPart(
   const divisible = !table.wholeParent && (part.to === null || part.to - part.from > 1) && part.from <= MOST_BLOCK;
   const condition = part.whole ? null : between(startOfBlock(part.from), startOfBlock(part.to ?? MOST_BLOCK));
   const expected = reader.expected.filter((it) => it.table === table.table);
-  const options = { statementTimeoutMs: reader.timeoutMs, lockTimeoutMs: LOCK_TIMEOUT_MS, settings: SETTINGS };
+  // What is kept is told of the very rows that were read.
+  const options = {
+    isolation: 'repeatable read',
+    statementTimeoutMs: reader.timeoutMs,
+    lockTimeoutMs: LOCK_TIMEOUT_MS,
+    settings: SETTINGS,
+  } as const;
   try {
     return await inTransaction(store, options, (trx) =>
       translating(
@@ -67,18 +75,21 @@ async function readPart(
         async () => {
           const snapshot = await sql<{ snapshot: string }>`select pg_current_snapshot()::text as snapshot`.execute(trx);
           const limit = divisible ? MOST_ROWS + 1 : Number.MAX_SAFE_INTEGER;
-          const query = { runId, table, relation: range.relation, range: condition, index, expected, limit };
+          const places = expected.some(({ owned }) => owned !== null);
+          const query = { table, relation: range.relation, range: condition, index, places, limit };
           const { rows } = await candidateRows(query).execute(trx);
           if (divisible && rows.length > MOST_ROWS) return false;
-          const hits = rows.flatMap((row) => judge(row, table, reader, expected));
+          const hits = rows.flatMap((row) => judge(row, table, index));
+          const lying = places ? [...new Set(hits.map(({ place }) => place))] : [];
+          const keptBy = await expecting(trx, query, lying, expected, reader.classes);
           for (let from = 0; from < hits.length; from += MOST_ROWS) {
             const some = hits.slice(from, from + MOST_ROWS);
             const texts = (of: 'location' | 'column' | 'identity') => sql`${some.map((hit) => hit[of])}::text[]`;
             await sql`
-              insert into probity.run_hit (run_id, table_name, relation, column_name, location, identity, person, expected)
-              select ${runId}, ${table.table}, ${range.relation}, u.c, u.l, u.i, u.p, u.e
+              insert into probity.run_hit (run_id, table_name, relation, column_name, location, identity, person, expected, kept_by)
+              select ${runId}, ${table.table}, ${range.relation}, u.c, u.l, u.i, u.p, u.k is not null, u.k
               from unnest(${texts('column')}, ${texts('location')}, ${texts('identity')}, ${some.map((hit) => hit.person)}::integer[],
-                ${some.map((hit) => hit.expected)}::boolean[]) as u (c, l, i, p, e)
+                ${some.map(({ person, place, probe }) => keptBy(person, place, probe))}::text[]) as u (c, l, i, p, k)
               on conflict do nothing`.execute(trx);
           }
           if (isLast)
@@ -111,35 +122,26 @@ async function blocksOf(store: Store, relation: string): Promise<number> {
 }
 
 interface Hit {
+  readonly probe: Probe;
   readonly column: string;
   readonly location: string;
+  readonly place: string;
   readonly identity: string;
   readonly person: number;
-  readonly expected: boolean;
 }
 
 /** What nobody could judge, since it is too long. */
 const UNREAD = 'unread';
 
-function judge(row: CandidateRow, table: ScanTable, { index, classes }: Reader, expected: readonly ExpectedRows[]): Hit[] {
+function judge(row: CandidateRow, table: ScanTable, index: TermIndex): Hit[] {
   const hits = new Map<string, Hit>();
   probesOf(table).forEach((probe, at) => {
     const value = row.values[at] ?? null;
-    const keeping = expected.filter(
-      ({ columns }, entry) => row.kept[entry] === true && (columns === null || probe.columns.every((it) => columns.includes(it))),
-    );
-    const keptFor = (of: number | undefined): boolean => keeping.some((it) => (it.class ?? of) === of);
     const add = (identity: string, person: number): void => {
-      hits.set(JSON.stringify([probe.column, identity, person]), {
-        column: probe.column,
-        location: row.location,
-        identity,
-        person,
-        // Nobody knows whose it is.
-        expected: identity === UNREAD ? [...new Set(classes.values())].every(keptFor) : keptFor(classes.get(person)),
-      });
+      const { location, place } = row;
+      hits.set(JSON.stringify([probe.column, identity, person]), { probe, column: probe.column, location, place, identity, person });
     };
-    if (row.too_long[at] === true) add(UNREAD, 0);
+    if (row.too_long[at] === true) add(UNREAD, NOBODY);
     if (value === null) return;
     const found =
       probe.how === 'text' ? findTerms(value, index) : (index.values.get(valueKey(probe.named.subject, probe.named.identity, value)) ?? []);

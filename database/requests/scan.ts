@@ -5,7 +5,7 @@ import { indexTerms } from '../../domain/requests/tokens.ts';
 import type { Manifest } from '../../manifest/model.ts';
 import { translating } from '../errors.ts';
 import type { Store } from '../store.ts';
-import type { ExpectedRows } from './scan-query.ts';
+import type { ExpectedRows } from './expected-rows.ts';
 import { readRange, type Range, type Reader } from './scan-range.ts';
 import { termsOfRun } from './scan-terms.ts';
 
@@ -115,12 +115,12 @@ async function planRanges(store: Store, scope: ScanScope, runId: string, blocks:
   );
 }
 
-async function readClasses(store: Store, runId: string): Promise<ReadonlyMap<number, number>> {
+async function readClasses(store: Store, runId: string): Promise<ReadonlyMap<number, ReadonlySet<number>>> {
   const { rows } = await translating(store, () =>
     sql<{ person: number; class: number }>`
       select distinct k.person, k.class from probity.run_key k where k.run_id = ${runId}`.execute(store.db),
   );
-  return new Map(rows.map((row) => [row.person, row.class]));
+  return new Map([...Map.groupBy(rows, ({ person }) => person)].map(([person, its]) => [person, new Set(its.map((it) => it.class))]));
 }
 
 /** Of the largest tables first: what is left at the end is small, and no lane waits long for another. */

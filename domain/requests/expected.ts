@@ -11,27 +11,21 @@ export interface ExpectedColumns {
 }
 
 /**
- * Columns of a store that a request leaves alone, whoever's rows they are in: those that a purpose which goes on covers, and, where it ends some
- * purposes only, everything that serves others or that nobody declared for them. An erasure leaves alone only tables of which nobody can say
- * whose their rows are: a purpose goes on with the person's own rows, and is no reason to name them in somebody else's. `reached`: tables whose rows
- * lead to people.
+ * Columns of a store that a request about some purposes is not about, whoever's rows they are in: everything that serves other purposes, or that nobody
+ * declared for these. A request about everything looks everywhere: a purpose that goes on keeps the person's own rows, and is no reason to name
+ * them anywhere else.
  */
-export function expectedColumns(
-  { ended, remaining }: ErasureScope,
-  reached: ReadonlySet<string>,
-  catalog: Catalog,
-  manifest: Manifest,
-): ExpectedColumns[] {
+export function expectedColumns({ ended, remaining }: ErasureScope, catalog: Catalog, manifest: Manifest): ExpectedColumns[] {
+  if (ended === null) return [];
   const goesOn = new Set(remaining.map(({ purpose }) => purpose));
   const stays = (purposes: readonly string[]): boolean =>
-    purposes.some((it) => goesOn.has(it)) || (ended !== null && !(purposes.length > 0 && purposes.every((it) => ended.includes(it))));
+    purposes.some((it) => goesOn.has(it)) || !(purposes.length > 0 && purposes.every((it) => ended.includes(it)));
   const declared = Object.entries(manifest.tables).flatMap(([id, table]): ExpectedColumns[] => {
-    if (storeOf(id) !== catalog.store || (ended === null && reached.has(inStore(id)))) return [];
+    if (storeOf(id) !== catalog.store) return [];
     const names = catalog.tables[inStore(id)]?.columns.map(({ name }) => name) ?? [];
     const columns = names.filter((name) => stays(table.columns?.[name]?.purposes ?? table.purposes));
     return columns.length === 0 ? [] : [{ table: inStore(id), columns }];
   });
-  if (ended === null) return declared;
   const others = Object.keys(catalog.tables).filter((table) => !(`${catalog.store}.${table}` in manifest.tables));
   return [...declared, ...others.map((table) => ({ table, columns: null }))];
 }

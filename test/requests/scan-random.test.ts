@@ -1,4 +1,9 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readCatalog } from '../../database/catalog.ts';
+import { expectedRows, type ExpectedRows } from '../../database/requests/expected-rows.ts';
+import { planErasure } from '../../domain/requests/erasure.ts';
+import type { ErasureScope } from '../../domain/requests/model.ts';
+import type { ErasurePlan } from '../../domain/requests/plan.ts';
 import { scanStore, search, type ScanStore } from './scan-support.ts';
 
 /** The same numbers for the same seed: a failure can be repeated. */
@@ -124,7 +129,7 @@ test.each([
     .toSorted();
   const wanted = rows.flatMap((row) =>
     COLUMNS.flatMap((column) =>
-      people.flatMap((person, n) => naive(row[column], person).map((identity) => `["${row.id}"] ${column} ${identity} ${n + 1}`)),
+      people.flatMap((person, n) => naive(row[column], person).map((identity) => `["${row.id}"] ${column} ${identity} ${n}`)),
     ),
   );
   expect(wanted.length).toBeGreaterThan(200);
@@ -133,5 +138,140 @@ test.each([
   expect({ missed: show(wanted.filter((it) => !actual.includes(it))), extra: show(actual.filter((it) => !wanted.includes(it))) }).toEqual({
     missed: [],
     extra: [],
+  });
+});
+
+/**
+ * People whom a plan leaves rows, with the texts of others in them. Class 0 has an account that goes on; class 1 has nothing but invoices that the law
+ * keeps. In rows of their own they are kept, everywhere else found; so it does not matter with whom they are searched for.
+ */
+describe('in a batch each person is searched for as if alone', () => {
+  const scopes: readonly ErasureScope[] = [
+    { ended: null, remaining: [{ purpose: 'account', basis: 'contract', article: 'Art. 6(1)(b)' }] },
+    { ended: null, remaining: [] },
+  ];
+  const classOf = (person: number): number => (person % 3 === 2 ? 1 : 0);
+  let kept: ScanStore;
+  let expected: (run: string) => Promise<ExpectedRows[]>;
+  beforeAll(async () => {
+    kept = await scanStore(
+      `create table customer (customer_id bigint primary key, email text, phone text, uid uuid, about text);
+       create table post (post_id bigint primary key, customer_id bigint not null references customer, a text, b text);
+       create table reply (reply_id bigint, post_id bigint not null references post, a text, d text[]);
+       create table invoice (invoice_id bigint primary key, email text, issued_at timestamptz, address text);
+       create table feed (feed_id bigint primary key, data jsonb, a text);
+       create table memo (memo_id bigint primary key, a text)`,
+      {
+        purposes: {
+          account: { basis: 'contract', while: 'a customer', description: 'The account' },
+          books: { basis: 'legal_obligation', roles: ['finance'], while: 'books are kept', description: 'Books' },
+        },
+        subjects: {
+          customer: { table: 'shop.public.customer', key: 'customer_id', identities: { email: 'email', phone: 'phone', uid: 'uid' } },
+        },
+        tables: {
+          'shop.public.customer': { purposes: ['account'] },
+          'shop.public.post': { purposes: ['account'] },
+          'shop.public.reply': { purposes: ['account'] },
+          'shop.public.feed': { purposes: ['account'], json: [{ column: 'data', path: '$.by', refers: 'customer.email' }] },
+          'shop.public.memo': { purposes: ['account'] },
+          'shop.public.invoice': {
+            purposes: ['books'],
+            floor: { keep: 'P8Y', after: 'issued_at', from: 'end_of_year', rule: 'de-hgb-257', restrict: { roles: ['finance'] } },
+          },
+        },
+        references: [{ from: 'shop.public.invoice.email', to: 'customer.email' }],
+      },
+    );
+    const catalog = await readCatalog(kept.store);
+    const stores = scopes.map((scope, of) => ({ class: of, erasure: planErasure('customer', scope, catalog, kept.manifest) }));
+    expected = (run) => {
+      const plan = { run, classes: scopes.map((scope) => ({ scope })) } as unknown as ErasurePlan;
+      return Promise.resolve(stores.flatMap((it) => expectedRows(it as never, plan, catalog, kept.manifest, new Date())));
+    };
+  });
+  afterAll(async () => kept.close());
+
+  test.each([
+    ['two', 2, 23],
+    ['nine', 9, 29],
+  ])('%s people', async (_, count, seed) => {
+    const next = random(seed);
+    const pick = <T>(list: readonly T[]): T => list[next(list.length)]!;
+    const people = PEOPLE.slice(0, count);
+    const numbers = people.map((_person, at) => at);
+    const account = numbers.filter((it) => classOf(it) === 0);
+    /** What the row says of whom, by column: at most one of each. */
+    const text = (): { text: string; of: [number, string][] } => {
+      const of = Array.from({ length: next(3) }, (): [number, string] => [pick(numbers), pick(['email', 'phone', 'uid'])]);
+      return { text: ['hello', ...of.map(([it, kind]) => people[it]![kind as keyof Person])].join('; '), of };
+    };
+    interface Made {
+      readonly table: string;
+      readonly owner: number | null;
+      readonly columns: Readonly<Record<string, ReturnType<typeof text>>>;
+    }
+    const made: Made[] = [];
+    for (const table of ['memo', 'feed', 'invoice', 'reply', 'post', 'customer']) await kept.query(`truncate ${table} cascade`);
+    for (const it of account) {
+      const about = text();
+      const { email, phone, uid } = people[it]!;
+      await kept.query(`insert into customer values ($1, $2, $3, $4, $5)`, [it, email, phone, uid, about.text]);
+      made.push({ table: 'customer', owner: it, columns: { about } });
+    }
+    for (let id = 1; id <= 60; id++) {
+      const [a, b, owner, payer] = [text(), text(), pick(account), pick(numbers)];
+      await kept.query('insert into post values ($1, $2, $3, $4)', [id, owner, a.text, b.text]);
+      made.push({ table: 'post', owner, columns: { a, b } });
+      const [c, d] = [text(), text()];
+      await kept.query('insert into reply values ($1, $1, $2, array[$3])', [id, c.text, d.text]);
+      made.push({ table: 'reply', owner, columns: { a: c, d } });
+      const address = text();
+      await kept.query(`insert into invoice values ($1, upper($2), now(), $3)`, [id, people[payer]!.email, address.text]);
+      made.push({ table: 'invoice', owner: payer, columns: { address } });
+      const [data, e] = [text(), text()];
+      await kept.query(`insert into feed values ($1, jsonb_build_object('by', $2::text, 'text', $3::text), $4)`, [id, people[owner]!.email, data.text, e.text]); // prettier-ignore
+      made.push({ table: 'feed', owner, columns: { data, a: e } });
+      const f = text();
+      await kept.query('insert into memo values ($1, $2)', [id, f.text]);
+      made.push({ table: 'memo', owner: null, columns: { a: f } });
+    }
+    /** `table column identity person kept rows`, without the columns that say whose a row is. */
+    const found = async (run: string, of: (person: number) => number): Promise<Record<string, number>> => {
+      const { rows } = await kept.query(
+        `select replace(table_name, 'public.', '') || ' ' || column_name || ' ' || identity as what, person, expected, count(*)::int as rows
+         from probity.run_hit where run_id = $1 and identity <> 'key' and (table_name <> 'public.customer' or column_name = 'about')
+           and (table_name, column_name) <> ('public.invoice', 'email')
+         group by 1, 2, 3`,
+        [run],
+      );
+      return Object.fromEntries(
+        rows.map((row) => [`${String(row['what'])} ${of(Number(row['person']))} ${row['expected'] === true ? 'kept' : 'found'}`, Number(row['rows'])]),
+      ); // prettier-ignore
+    };
+    const identities = ({ email, phone, uid }: Person, key: number) => [['email', email], ['phone', phone], ['uid', uid], ['key', String(key)]]; // prettier-ignore
+    const batch = `batch-${seed}`;
+    await search(kept, batch, people.map((it, at) => identities(it, at)), { expected: await expected(batch) }, classOf); // prettier-ignore
+    const singles: Record<string, number> = {};
+    for (const it of numbers) {
+      const run = `alone-${seed}-${it}`;
+      await search(kept, run, [identities(people[it]!, it)], { expected: await expected(run) }, () => classOf(it));
+      Object.assign(singles, await found(run, () => it));
+    }
+    const wanted: Record<string, number> = {};
+    for (const { table, owner, columns } of made)
+      for (const [column, { of }] of Object.entries(columns)) {
+        // A document that names its owner where the manifest says so does it in whichever text.
+        const named: [number, string][] = table === 'feed' && column === 'data' ? [...of, [owner!, 'email']] : of;
+        const theirs = table === 'feed' && column !== 'data' ? null : owner;
+        for (const [it, kind] of new Map(named.map((each) => [each.join(' '), each])).values()) {
+          const name = `${table} ${column} ${kind} ${it} ${theirs === it ? 'kept' : 'found'}`;
+          wanted[name] = (wanted[name] ?? 0) + 1;
+        }
+      }
+    const together = await found(batch, (person) => person);
+    expect(Object.keys(wanted).filter((it) => it.endsWith('kept')).length).toBeGreaterThan(4);
+    expect(together).toEqual(wanted);
+    expect(singles).toEqual(wanted);
   });
 });

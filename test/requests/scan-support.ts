@@ -57,15 +57,16 @@ export interface Scanned {
   readonly progress: readonly ScanProgress[];
 }
 
-/** Person 1, 2, … of the run, each with a list of [identity, ...parts]. */
+/** Person 0, 1, … of the run, each with a list of [identity, ...parts]. */
 export async function search(
   { store, manifest }: Pick<ScanStore, 'store' | 'manifest'>,
   runId: string,
   people: readonly (readonly (readonly string[])[])[],
   options: ScanOptions = {},
+  classOf: (person: number) => number = () => 0,
 ): Promise<Scanned> {
   const keys = people.flatMap((identities, index) =>
-    identities.map(([identity = '', ...parts]): RunKey => ({ chunk: 0, person: index + 1, class: 0, identity, parts })),
+    identities.map(([identity = '', ...parts]): RunKey => ({ chunk: 0, person: index, class: classOf(index), identity, parts })),
   );
   await writeKeys(store, runId, 'customer', keys);
   await analyseKeys(store);

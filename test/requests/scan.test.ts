@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { sql } from 'kysely';
+import { sql, type RawBuilder } from 'kysely';
 import { afterEach, expect, inject, test } from 'vitest';
 import { readCatalog } from '../../database/catalog.ts';
 import { readScanScope, scan } from '../../database/requests/scan.ts';
@@ -86,13 +86,15 @@ test.each([
   expect(located.rows).toEqual([{ location: '["3"]' }]);
 });
 
+const KEPT = { class: 0, why: 'purpose:service', floor: null } as const;
+
 test('what the plan keeps is told apart, and only tables with hits are searched again', async () => {
   world = await scanStore(DDL, DECLARED);
   await plant(world);
   const expected = [
-    { table: 'public.note', class: 0, columns: ['body', 'tags'], condition: sql<boolean>`t.note_id in (1, 3)` },
-    { table: 'public.orders', class: 0, columns: null, condition: null },
-  ];
+    { ...KEPT, table: 'public.note', columns: ['body', 'tags'], owned: (rows: RawBuilder<unknown>) => ({ from: sql`${rows} as t, probity.run_key k`, where: sql`k.run_id = 'run' and t.note_id in (1, 3)` }) },
+    { ...KEPT, table: 'public.orders', columns: null, owned: null },
+  ]; // prettier-ignore
   const first = await search(world, 'run', [ANNA], { expected });
   expect(shown(first.result.expected)).toEqual(['note.body email 1', 'note.body phone 1', 'note.tags email 1', 'orders.buyer key 1']);
   expect(shown(first.result.hits)).toContain('note.data email 1');

@@ -37,15 +37,37 @@ function valuesOf(part: PersonalPart, who: Who): RawBuilder<unknown> {
 /** In the row that `alias` names, one of the people stands at one of the paths. */
 export function namesSomebody(parts: readonly PersonalPart[], live: CatalogTable, alias: string, who: Who): Condition {
   const each = parts.map((part) => {
-    const value = ident(alias, part.column);
-    const document = live.columns.find((column) => column.name === part.column)?.baseType === 'json' ? sql`${value}::jsonb` : value;
-    const found = sql`(v #>> '{}')`;
-    const text = part.identity === EMAIL ? addressText(found) : found;
-    return sql<boolean>`exists (
-      select from jsonb_path_query(${document}, ${jsonPath(jsonSteps(part.path) ?? [])}::text::jsonpath, '{}', true) as v
-      where ${text} in (${valuesOf(part, who)}))`;
+    const { from, value } = found(part, live, alias);
+    return sql<boolean>`exists (select from ${from} where ${value} in (${valuesOf(part, who)}))`;
   });
   return any(each);
+}
+
+/** Rows under `alias` joined with the keys `k` of the people who stand at the path. */
+export function namedIn(
+  part: PersonalPart,
+  live: CatalogTable,
+  alias: string,
+  rows: RawBuilder<unknown>,
+  who: Who,
+): { from: RawBuilder<unknown>; where: Condition } {
+  const { from, value } = found(part, live, alias);
+  const { value: key, where } = identityKeys(part.identity, who);
+  return {
+    from: sql`${rows} as ${ident(alias)} cross join lateral ${from} join probity.run_key as k on ${value} = ${key}`,
+    where,
+  };
+}
+
+/** What stands at the path, as `v`, and its text as keys are compared. */
+function found(part: PersonalPart, live: CatalogTable, alias: string): { from: RawBuilder<unknown>; value: RawBuilder<unknown> } {
+  const column = ident(alias, part.column);
+  const document = live.columns.find(({ name }) => name === part.column)?.baseType === 'json' ? sql`${column}::jsonb` : column;
+  const text = sql`(v #>> '{}')`;
+  return {
+    from: sql`jsonb_path_query(${document}, ${jsonPath(jsonSteps(part.path) ?? [])}::text::jsonpath, '{}', true) as v`,
+    value: part.identity === EMAIL ? addressText(text) : text,
+  };
 }
 
 /** The document without what names the people; everything beside it stays as it is. Null stays null. */

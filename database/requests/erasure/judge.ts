@@ -183,8 +183,14 @@ export function floorMatters({ rows, masks, json }: TableErasure): boolean {
   return rows !== 'keep' || masks.length + json.length > 0;
 }
 
+/** By which a floor is judged. */
+export interface FloorClock {
+  readonly target: Pick<ErasureTarget, 'manifest' | 'catalog'>;
+  readonly now: Date;
+}
+
 /** Younger than the floor, or of an age that cannot be told. */
-export function underFloor({ target, now }: Look, table: string, floor: Floor, alias: string): Condition {
+export function underFloor({ target, now }: FloorClock, table: string, floor: Floor, alias: string): Condition {
   const zone = target.manifest.timezone;
   const column = columnOf(target.catalog, table, floor.after);
   const free = before(ident(alias, floor.after), column, floorCutOff(now, floor, zone), { zone, zoneless: 'local' });

@@ -57,18 +57,17 @@ function leads(way: ErasureWay, table: string, catalog: Catalog, who: Who, alone
   ]);
 }
 
-/** What stands behind `from`, and the condition, for a join of the rows `t` of a table with the keys `k` along a way. */
+/** What stands behind `from`, and the condition, for a join of the rows `t` of a table (`rows`: a part of it) with the keys `k` along a way. */
 export function joinedAlong(
   way: ErasureWay,
   table: string,
   catalog: Catalog,
   who: Who,
   alone: OwnedAlone,
+  rows: RawBuilder<unknown> = tableRef(table),
 ): { from: RawBuilder<unknown>; where: Condition } {
   const aliases = [ROW, ...way.steps.map((_, index) => `s${index + 1}`)];
-  const tables = [table, ...way.steps.map((step) => step.to)].map(
-    (name, index) => sql`${tableRef(name)} as ${ident(aliases[index] ?? '')}`,
-  );
+  const tables = [rows, ...way.steps.map((step) => tableRef(step.to))].map((each, index) => sql`${each} as ${ident(aliases[index] ?? '')}`);
   const steps = way.steps.map((step: Edge, index) => joins(step, aliases[index] ?? '', aliases[index + 1] ?? ''));
   const on = aliases.flatMap((_, hop) => counting(way, hop, alone));
   const where = all([...steps, ...on, namesKey(way, aliases.at(-1) ?? ROW, catalog, table), amongKeys(way, who)]);

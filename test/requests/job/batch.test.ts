@@ -125,6 +125,26 @@ describe('a batch', () => {
     expect(await leftOf([12])).toMatchObject({ purchase: 0, ticket: 0 });
   });
 
+  test('in which what the law keeps of one names another waits for a person; their own names there are what it keeps', async () => {
+    await close(21, 22);
+    const say = `update invoice set address = $2 where invoice_id = $1`;
+    await world.shop(say, [211, 'paid for person22@canary.example']);
+    await world.shop(say, [221, 'person22@canary.example']);
+    const ids = [await erasure(21), await erasure(22)];
+    const planned = await plan(...ids);
+    const id = batchIn(planned.out);
+    await approve(id, hashIn(planned.out));
+    expect(await world.carryOut(id)).toMatchObject({ state: 'hits', serial: null });
+    const found = await world.probity(['request', 'found', id, '--json']);
+    expect(found.code).toBe(1);
+    expect(JSON.parse(found.out)).toMatchObject([{ table: 'public.invoice', column: 'address', identity: 'email', rows: 1 }]);
+    await world.shop(say, [211, 'none']);
+    await world.probity(['request', 'found', id, '--again']);
+    expect(await world.carryOut(id)).toMatchObject({ state: 'closed' });
+    const { certificate } = JSON.parse((await world.probity(['request', 'certificate', id])).out) as CertificateFile;
+    expect(certificate.outcome).toBe('complete with obligations');
+  });
+
   test('that somebody has left is not approved, nor carried out; planned again it is about the others', async () => {
     await close(13, 14, 15);
     const ids = [await erasure(13), await erasure(14), await erasure(15)];
