@@ -6,6 +6,7 @@ import type {
   Envelope,
   Manifest,
   Mask,
+  OnErase,
   RetentionAction,
   RetentionRule,
   StoreDeclaration,
@@ -170,8 +171,14 @@ function column(written: ParsedColumn): ColumnDeclaration {
     protected: it.protected ?? null,
     special: it.special ?? null,
     purposes: it.purposes ?? null,
+    onErase: it.on_erase === undefined ? null : onErase(it.on_erase),
     because: it.because ?? null,
   };
+}
+
+function onErase(written: null | 'generated' | 'keep' | { constant: string | number | boolean }): OnErase {
+  if (written === null) return { with: 'null' };
+  return typeof written === 'string' ? { with: written } : { with: 'constant', value: written.constant };
 }
 
 function retention(it: ParsedRetention): RetentionRule {

@@ -116,8 +116,17 @@ export interface ColumnDeclaration {
   readonly protected: string | null;
   readonly special: string | null;
   readonly purposes: readonly string[] | null;
+  /** What it holds in a row that stays although an erasure is about it; null: as its category and type say. */
+  readonly onErase: OnErase | null;
   readonly because: string | null;
 }
+
+/** `generated`: a value that is made from the row's key. */
+export type OnErase =
+  | { readonly with: 'null' }
+  | { readonly with: 'constant'; readonly value: string | number | boolean }
+  | { readonly with: 'generated' }
+  | { readonly with: 'keep' };
 
 export interface JsonPath {
   readonly column: string;

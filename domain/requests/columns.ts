@@ -2,12 +2,13 @@ import type { TableDeclaration } from '../../manifest/model.ts';
 import { referenceTarget } from '../retention/graph.ts';
 import type { CatalogColumn, CatalogTable } from '../catalog.ts';
 import { identityOf, inOrder, type ErasureGraph } from './graph.ts';
-import { maskableColumns } from './maskable.ts';
+import { maskableColumns, namingColumns } from './maskable.ts';
 import type { ErasureScope, PersonalPart, RemainingPurpose, TableErasure } from './model.ts';
+import { fateOf, unchosenFate, type Fate } from './personal.ts';
 
 const JSON_TYPES: readonly string[] = ['json', 'jsonb'];
 
-export type Judged = Pick<TableErasure, 'rows' | 'masks' | 'masksWhenPinned' | 'json' | 'keptBy'>;
+export type Judged = Pick<TableErasure, 'rows' | 'masks' | 'masksWhenPinned' | 'wanted' | 'spared' | 'json' | 'keptBy'>;
 
 /** What a request does to the rows and columns of a declared table, when nothing but purposes decides. */
 export function judgeTable(
@@ -19,14 +20,27 @@ export function judgeTable(
 ): Judged {
   const live = graph.catalog.tables[table]!;
   const uses = new Uses(declared, before, scope);
-  const maskable = maskableColumns(graph, table, live, declared);
   const rows = uses.isRowEnded(live.columns) ? 'delete' : 'mask';
-  const masks = rows === 'delete' ? [] : maskable.filter((name) => uses.isEnded(name));
+  const isMasked = (fate: Fate, name: string): boolean => (rows === 'delete' ? fate === 'goes' : fate !== 'stays' && uses.isEnded(name));
+  const naming = namingColumns(graph, table);
+  const maskable = maskableColumns(graph, table, live, declared).map((column) => {
+    const said = declared.columns?.[column.name];
+    const names = naming.has(column.name);
+    return { name: column.name, said, fate: fateOf(column, live, said, names), unchosen: unchosenFate(column, live, said, names) };
+  });
+  const masked = maskable.filter(({ name, fate }) => isMasked(fate, name));
+  const names = masked.map(({ name }) => name);
   const json = personalParts(graph, live, declared).filter(({ column }) => uses.isEnded(column));
   return {
-    rows: rows === 'mask' && masks.length === 0 ? 'keep' : rows,
-    masks,
-    masksWhenPinned: rows === 'delete' ? maskable : [],
+    rows: rows === 'mask' && names.length === 0 ? 'keep' : rows,
+    masks: rows === 'delete' ? [] : names,
+    masksWhenPinned: rows === 'delete' ? names : [],
+    wanted: Object.fromEntries(
+      masked.flatMap(({ name, said }) => (said?.onErase?.with === undefined || said.onErase.with === 'keep' ? [] : [[name, said.onErase]])),
+    ),
+    spared: maskable.flatMap(({ name, said, fate, unchosen }) =>
+      isMasked(unchosen, name) && !isMasked(fate, name) ? [{ column: name, because: said?.because ?? null }] : [],
+    ),
     json,
     keptBy: rows === 'delete' ? [] : uses.keepers(live.columns),
   };

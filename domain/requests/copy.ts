@@ -4,6 +4,7 @@ import type { Catalog, CatalogColumn, CatalogTable } from '../catalog.ts';
 import { referenceTarget, type Edge } from '../retention/graph.ts';
 import { crossReferences, endsOf, erasureGraph, homeOf, identityOf, KEY_IDENTITY } from './graph.ts';
 import type { ErasureScope, ErasureWay } from './model.ts';
+import { WORDS } from './personal.ts';
 
 /*
  * What a copy for access (Art. 15) or portability (Art. 20) shows of a person's rows, and what it withholds since it is, or may be, another
@@ -100,8 +101,6 @@ function isPortable(purposes: readonly string[], manifest: Manifest, regime: str
 
 /** Categories by which a row that people share may name one of them, or say what one of them wrote or thinks. */
 const OF_ONE: readonly (string | null)[] = ['contact', 'identity', 'name', 'free_text', 'opinion'];
-/** Types that hold words; a number, a time or one of a few labels says little without a name. */
-const WORDS: readonly CatalogColumn['typeCategory'][] = ['string', 'json', 'array', 'binary', 'other'];
 
 function inCommon(
   { name, typeCategory }: CatalogColumn,

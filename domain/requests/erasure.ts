@@ -82,7 +82,7 @@ class ErasurePlanner {
       ways,
       ...judged,
       // Rows that name people only inside JSON are nobody's: the names go, and the rows stay.
-      ...(nobody ? { rows: 'keep' as const, masks: [], masksWhenPinned: [] } : {}),
+      ...(nobody ? { rows: 'keep' as const, masks: [], masksWhenPinned: [], spared: [] } : {}),
       floor: declared.floor,
       incoming: judged.rows === 'delete' && !nobody ? this.#incoming(table) : [],
       shared: this.#shared(table),

@@ -4,24 +4,48 @@ import type { CatalogColumn, CatalogTable } from '../catalog.ts';
 import { referenceTarget } from '../retention/graph.ts';
 import type { ErasureGraph } from './graph.ts';
 
-const KEY_CATEGORY = 'key';
-
 /** Columns that can be masked without losing whose a row is, what it belongs to, and when the rest of it goes. */
-export function maskableColumns(graph: ErasureGraph, table: string, live: CatalogTable, declared: TableDeclaration): string[] {
+export function maskableColumns(graph: ErasureGraph, table: string, live: CatalogTable, declared: TableDeclaration): CatalogColumn[] {
+  const fixed = fixedColumns(graph, table, live, declared);
+  return live.columns.filter(({ name }) => !fixed.has(name));
+}
+
+/** Columns that no mask may touch, whatever they say of anybody, each with the reason as a clause. */
+export function fixedColumns(
+  graph: ErasureGraph,
+  table: string,
+  live: CatalogTable,
+  declared: TableDeclaration,
+): ReadonlyMap<string, string> {
   const id = `${graph.catalog.store}.${table}`;
-  const kept = new Set([
-    ...(live.primaryKey ?? []),
-    ...(live.partitioning?.columns ?? []),
-    ...referenceColumns(graph, table),
-    ...timeColumns(graph.manifest, id, declared),
+  const all = (names: readonly (string | null)[], why: string) => names.flatMap((name) => (name === null ? [] : [[name, why] as const]));
+  const columns = (some: (column: CatalogColumn) => boolean): string[] => live.columns.filter(some).map(({ name }) => name);
+  // What is told first counts least.
+  return new Map([
+    ...all(timeColumns(graph.manifest, id, declared), 'rules count from it'),
+    ...all(referenceColumns(graph, table), 'it says whose the row is, or what it belongs to'),
+    ...all(live.partitioning?.columns ?? [], 'it is part of the partition key'),
+    ...all(live.primaryKey ?? [], 'it is part of the primary key'),
+    ...all(columns((it) => it.identity), 'it is an identity column'),
+    // It follows the columns that it is made from.
+    ...all(columns((it) => it.generated !== null), 'it is generated'),
+  ]); // prettier-ignore
+}
+
+/** Columns by which somebody is found, or that say when somebody was born, whatever their category. */
+export function namingColumns({ manifest, catalog }: ErasureGraph, table: string): ReadonlySet<string> {
+  const id = `${catalog.store}.${table}`;
+  const subjects = Object.values(manifest.subjects).filter((it) => it.table === id);
+  const referring = manifest.references.flatMap(({ from, to }) => {
+    const source = columnParts(from);
+    const target = referenceTarget(to, manifest);
+    const isNaming = target !== null && isAddress(manifest, `${target.store}.${target.table}`, target.columns);
+    return source.table === id && isNaming ? [source.column] : [];
+  });
+  return new Set([
+    ...subjects.flatMap(({ identities, birth }) => [...Object.values(identities), ...(birth === null ? [] : [birth])]),
+    ...referring,
   ]);
-  const isKept = ({ name, identity }: CatalogColumn): boolean => {
-    const said = declared.columns?.[name];
-    // An identity column cannot be updated. A declared key that says who somebody is, such as a number printed on a letter, can.
-    return identity || kept.has(name) || (said?.category === KEY_CATEGORY && !said.identifying);
-  };
-  // A generated column follows the columns that it is made from.
-  return live.columns.filter((column) => column.generated === null && !isKept(column)).map(({ name }) => name);
 }
 
 /** Times that rules count from: without them a contract would seem to go on, and what stays would stay for ever. */

@@ -1,4 +1,4 @@
-import type { Basis, Floor } from '../../manifest/model.ts';
+import type { Basis, Floor, OnErase } from '../../manifest/model.ts';
 import type { Edge } from '../retention/graph.ts';
 
 /** What a subject asks for. */
@@ -49,10 +49,14 @@ export interface TableErasure {
   readonly ways: readonly ErasureWay[];
   /** What happens to a row of the person that no hold, floor or other person's share protects. */
   readonly rows: 'delete' | 'mask' | 'keep';
-  /** Columns that no remaining purpose covers: masked in rows that stay. No keys of any kind. In rows that would go but cannot (another row needs them), too. */
+  /** Personal columns that no remaining purpose covers: masked in rows that stay. No keys of any kind. */
   readonly masks: readonly string[];
-  /** Also masked in a row that would be deleted but stays since other rows reference it. */
+  /** What says who it was: masked in a row that would be deleted but stays since other rows reference it. */
   readonly masksWhenPinned: readonly string[];
+  /** What the manifest wants masked columns to hold, where it says so. */
+  readonly wanted: Readonly<Record<string, Exclude<OnErase, { readonly with: 'keep' }>>>;
+  /** Columns that would be masked, and stay since the manifest says so. */
+  readonly spared: readonly SparedColumn[];
   /** Parts of JSON columns that are the person's, in rows that stay, whoever's rows they are. */
   readonly json: readonly PersonalPart[];
   /** Who keeps what stays, for the plan and the certificate; empty when `rows` is `delete`, or when the request is not about the table. */
@@ -63,6 +67,12 @@ export interface TableErasure {
   readonly incoming: readonly IncomingEdge[];
   /** What people share, such as a household: judged by who else owns it. */
   readonly shared: SharedRows | null;
+}
+
+export interface SparedColumn {
+  readonly column: string;
+  /** In the company's words. */
+  readonly because: string | null;
 }
 
 /** From a table's rows to a person: hops to follow, each to the next table, then columns that name the person. */

@@ -48,7 +48,7 @@ export function onlyUnderFloors(erasure: StoreErasure, floors: readonly string[]
     .map((it): TableErasure => {
       // A row of a later time that needs one of these keeps it, as it is.
       const incoming = it.incoming.map((one) => (kept.has(one.edge.from) ? one : { ...one, otherwise: 'pin' as const }));
-      return floors.includes(it.table) ? { ...it, incoming } : { ...it, incoming, masks: [], masksWhenPinned: [], json: [] };
+      return floors.includes(it.table) ? { ...it, incoming } : { ...it, incoming, masks: [], masksWhenPinned: [], spared: [], json: [] };
     });
   return { ...erasure, tables };
 }

@@ -3,6 +3,16 @@ import { columnId, dailyWindow, duration, name, subjectOrColumn, tableId, words 
 
 const scalar = z.union([z.string(), z.number(), z.boolean()]);
 
+const onErase = z
+  .union([
+    z.null().meta({ description: 'Set to NULL' }),
+    z.strictObject({ constant: scalar }),
+    z.literal('generated').meta({ description: "Made from the row's key" }),
+    z.literal('keep').meta({ description: 'As it is; of a column that says who somebody is only with `because`' }),
+  ])
+  .optional()
+  .meta({ description: 'What it holds in a row that stays although an erasure is about it' });
+
 const column = z.strictObject({
   category: words.optional().meta({ description: 'contact, demographic, behaviour, financial, location, device, key, …' }),
   identifying: z.boolean().default(false).meta({ description: 'Identifies a person alone or with others' }),
@@ -10,6 +20,7 @@ const column = z.strictObject({
   protected: words.optional().meta({ description: 'Protected attribute, such as age' }),
   special: words.optional().meta({ description: 'Special category (Art. 9) only, such as health' }),
   purposes: z.array(name).optional(),
+  on_erase: onErase,
   because: words.optional(),
 });
 

@@ -24,7 +24,18 @@ beforeEach(async () => {
 });
 
 const WAY = { steps: [], columns: ['customer_id'], identity: 'key', asText: false, unnamed: [], shared: null } as const;
-const REST = { rows: 'delete', masks: [], masksWhenPinned: [], json: [], keptBy: [], floor: null, shared: null, ways: [WAY] } as const;
+const REST = {
+  rows: 'delete',
+  masks: [],
+  masksWhenPinned: [],
+  wanted: {},
+  spared: [],
+  json: [],
+  keptBy: [],
+  floor: null,
+  shared: null,
+  ways: [WAY],
+} as const;
 
 /** Tables in order, each a plan but for what is usual; what references rows that go pins them unless said otherwise. */
 async function open(

@@ -230,7 +230,7 @@ describe('what happens to rows and columns', () => {
 
   test('a purpose of one column keeps the row, and the others are masked', () => {
     const planned = plan(columns('').replace('total: money', 'total: { purposes: [books] }'), [person, order]);
-    expect(outcomeText(planned)).toEqual(['order mask note at', 'person delete']);
+    expect(outcomeText(planned)).toEqual(['order mask note', 'person delete']);
     expect(tableOf(planned, 'order')).toMatchObject({ keptBy: [BOOKS], masksWhenPinned: [], incoming: [], floor: null });
     expect(incomingOf(planned, 'person')).toEqual(['order.person_id: pin']);
   });
@@ -294,12 +294,61 @@ describe('what happens to rows and columns', () => {
 ${PERSON}tables: { shop.public.person: { retention: { keep: P1Y, after: { last: shop.public.order.at } } }, shop.public.order: { captured_at: note } }`;
     const planned = plan(text, [person, order]);
     expect(tableOf(planned, 'person').masksWhenPinned).toEqual(['mail']);
-    expect(tableOf(planned, 'order').masksWhenPinned).toEqual(['total']);
+    expect(tableOf(planned, 'order').masksWhenPinned).toEqual([]);
   });
 
   test('a declared key is masked only if it says who somebody is', () => {
-    const text = 'tables: { shop.public.person: { columns: { id: key, mail: key, name: { category: key, identifying: true } } } }';
-    expect(tableOf(plan(text, [person]), 'person').masksWhenPinned).toEqual(['name']);
+    const text =
+      'tables: { shop.public.person: { columns: { id: key, mail: key, name: { category: key, identifying: true }, code: key } } }';
+    const coded = table('person', ['mail text', 'name text', 'code text']);
+    expect(tableOf(plan(text, [coded]), 'person').masksWhenPinned).toEqual(['mail', 'name']);
+  });
+
+  describe('of a row that stays goes what says who it was', () => {
+    const MEMBER = [
+      ...['mail text', 'role text not null', 'status text not null', 'born date', 'made timestamptz not null', 'seen timestamptz', 'bill numeric not null'],
+      ...['bio text', 'path text not null', 'tier text not null', 'own text', 'flag boolean not null', 'count int8', 'blob jsonb', 'secret text not null'],
+    ]; // prettier-ignore
+    const member = table('person', MEMBER, {
+      checks: [{ name: 'tiers', definition: `CHECK ((tier = ANY (ARRAY['a'::text, 'b'::text])))` }],
+    });
+    const needed = owned('need');
+    const masked = (columns: string, scope = WHOLE, live = member) =>
+      tableOf(
+        plan(`ignore: { shop.public.need: x }\ntables: { shop.public.person: { purposes: [ads]${columns} } }`, [live, needed], scope),
+        'person',
+      );
+    const said = (text: string): string => `, columns: { id: key, ${text} }`;
+
+    test('by category: nobody’s stays; deeds where an empty field would lie; the rest goes', () => {
+      const columns =
+        'mail: contact, role: other, status: other, born: { category: other, protected: age }, made: time, seen: behaviour, bill: financial, bio: free_text, path: behaviour, tier: behaviour, own: swimming, flag: health, count: technical, blob: other, secret: credential';
+      expect(masked(said(columns)).masksWhenPinned).toEqual('mail born seen bio path own flag secret'.split(' '));
+    });
+
+    test('without categories: words go unless a check lists them', () => {
+      const words = 'mail role status bio path own blob secret'.split(' ');
+      expect(masked('').masksWhenPinned).toEqual(words);
+      expect(masked(said(MEMBER.map((it) => `${it.split(' ')[0]!}: {}`).join(', '))).masksWhenPinned).toEqual(words);
+    });
+
+    test('an ended purpose takes its deeds, too, and nothing that is nobody’s', () => {
+      const columns =
+        'mail: { purposes: [news] }, role: other, status: behaviour, born: {}, made: time, seen: { category: technical, purposes: [ads] }, bill: financial, bio: {}, path: {}, tier: { purposes: [ads] }, own: {}, flag: { purposes: [ads] }, count: {}, blob: other, secret: { category: other, purposes: [ads] }';
+      const planned = masked(said(columns), WITHDRAWN);
+      expect(planned).toMatchObject({ rows: 'mask', masks: 'status bill bio path tier own flag'.split(' '), masksWhenPinned: [] });
+    });
+
+    test('on_erase is the company’s choice, of columns that are nobody’s, too; what is spared is said', () => {
+      const columns = `mail: contact, role: { category: other, on_erase: { constant: deleted } }, status: { category: contact, on_erase: generated }, born: { category: time, on_erase: null },
+        made: time, seen: time, bill: other, bio: { category: free_text, on_erase: keep, because: published }, path: other, tier: other, own: other, flag: other, count: other, blob: other,
+        secret: { category: other, on_erase: keep }`;
+      expect(masked(said(columns))).toMatchObject({
+        masksWhenPinned: ['mail', 'role', 'status', 'born'],
+        wanted: { role: { with: 'constant', value: 'deleted' }, status: { with: 'generated' }, born: { with: 'null' } },
+        spared: [{ column: 'bio', because: 'published' }],
+      });
+    });
   });
 
   test('inside JSON: names go, whoever’s the rows are, unless a purpose goes on', () => {

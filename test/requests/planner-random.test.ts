@@ -5,7 +5,7 @@ import { planErasure } from '../../domain/requests/erasure.ts';
 import type { StoreErasure } from '../../domain/requests/model.ts';
 import { isRigid } from '../../domain/retention/cycles.ts';
 import { storeEdges, type Edge } from '../../domain/retention/graph.ts';
-import { schemas, scopes, turned, type Schema } from './planner-schema.ts';
+import { PLAIN, schemas, scopes, turned, type Schema } from './planner-schema.ts';
 
 const RUNS = { numRuns: 200 };
 
@@ -130,6 +130,52 @@ test('masks hold no keys, nothing generated and nothing that a purpose keeps; ro
       }
     }
   });
+});
+
+/** The columns of a table of `planner-schema.ts`, by hand: what their types are to a reader of the manifest. */
+const IS_TEXT = ['a', 'b'];
+const MAY_BE_EMPTY = ['a', 'seen'];
+/** Words of `planner-schema.ts`; the last is a company's own. */
+const THEIRS: readonly (string | null)[] = ['contact', 'free_text', 'swimming'];
+const NOBODYS: readonly (string | null)[] = ['other', 'time', 'technical', 'key'];
+const DEEDS: readonly (string | null)[] = ['behaviour', 'financial'];
+
+test('of a row that stays, what says who it was is masked, and nothing that is nobody’s: by the words of the manifest', () => {
+  const seen = { nobodys: 0, theirs: 0, spared: 0, chosen: 0, ended: 0 };
+  check(({ manifest }, plan) => {
+    for (const { table, ways, rows, masks, masksWhenPinned, wanted, spared } of plan.tables) {
+      const { columns } = manifest.tables[`shop.${table}`]!;
+      if (ways.length === 0) continue;
+      for (const name of PLAIN.filter((it) => it !== 'c')) {
+        const about = columns?.[name];
+        const isMasked = (rows === 'delete' ? masksWhenPinned : masks).includes(name);
+        const isIdentity = table === 'public.t0' && name === 'a';
+        const special = (about?.special ?? null) !== null;
+        const category = about?.category ?? null;
+        const theirs = isIdentity || about?.identifying === true || special || THEIRS.includes(category);
+        const nobodys = !theirs && NOBODYS.includes(category);
+        const goes = theirs || (!nobodys && (IS_TEXT.includes(name) || (DEEDS.includes(category) && MAY_BE_EMPTY.includes(name))));
+        const choice = about?.onErase ?? null;
+        if (choice !== null) {
+          const keep = choice.with === 'keep';
+          if (keep) expect(isMasked, name).toBe(false);
+          if (isMasked) expect(wanted[name], name).toEqual(choice);
+          seen[keep ? 'spared' : 'chosen'] += 1;
+          if (rows !== 'delete') continue;
+          expect(isMasked, name).toBe(!keep);
+          expect(spared.map(({ column }) => column).includes(name), name).toBe(keep && goes);
+          continue;
+        }
+        expect(wanted[name]).toBeUndefined();
+        if (nobodys) expect(isMasked, `${table}.${name}`).toBe(false);
+        if (rows === 'delete') {
+          expect(isMasked, `${table}.${name}`).toBe(goes);
+          seen[isMasked ? 'theirs' : 'nobodys'] += 1;
+        } else if (isMasked) seen.ended += 1;
+      }
+    }
+  });
+  for (const [what, times] of Object.entries(seen)) expect(times, what).toBeGreaterThan(20);
 });
 
 test('whatever points at rows that go is cut or stops them', () => {

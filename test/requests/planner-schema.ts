@@ -22,11 +22,21 @@ interface Reference {
   readonly part: boolean;
 }
 
+/** What is declared of one column, as the manifest writes it. */
+export interface Said {
+  readonly category?: string;
+  readonly identifying?: true;
+  readonly special?: string;
+  readonly purposes?: readonly string[];
+  readonly on_erase?: null | 'generated' | 'keep' | { readonly constant: string };
+  readonly because?: string;
+}
+
 interface Drawn {
   readonly references: readonly Reference[];
   readonly purposes: readonly string[];
   /** Null: the table is not classified. */
-  readonly columns: readonly (readonly string[] | null)[] | null;
+  readonly columns: readonly Said[] | null;
   readonly state: 'declared' | 'ignored' | 'undeclared';
 }
 
@@ -39,10 +49,23 @@ const reference: fc.Arbitrary<Reference> = fc.record({
   enforced: fc.nat(9).map((it) => it > 0),
   part: fc.nat(3).map((it) => it === 0),
 });
+const category = fc.constantFrom('other', 'time', 'technical', 'key', 'contact', 'free_text', 'behaviour', 'financial', 'swimming');
+const rarely = <T>(value: fc.Arbitrary<T>) => fc.oneof({ weight: 5, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: value });
+const said: fc.Arbitrary<Said> = fc
+  .record({
+    category: fc.option(category, { nil: undefined }),
+    purposes: fc.option(purposes, { nil: undefined }),
+    identifying: rarely(fc.constant(true as const)),
+    special: rarely(fc.constant('health')),
+    on_erase: rarely(fc.constantFrom(null, 'generated', 'keep', { constant: 'gone' })),
+  })
+  .map((it): Said => JSON.parse(JSON.stringify({ ...it, because: 'so it was decided' })) as Said);
+/** Of every table beside its keys and references. */
+export const PLAIN = ['a', 'b', 'c', 'flag', 'made', 'seen', 'bill'] as const;
 const drawn: fc.Arbitrary<Drawn> = fc.record({
   references: fc.array(reference, { maxLength: 3 }),
   purposes,
-  columns: fc.option(fc.array(fc.option(purposes), { minLength: 3, maxLength: 3 })),
+  columns: fc.option(fc.array(said, { minLength: PLAIN.length, maxLength: PLAIN.length })),
   state: fc.constantFrom('declared', 'declared', 'declared', 'declared', 'declared', 'ignored', 'undeclared'),
 });
 
@@ -118,6 +141,10 @@ function liveTable(it: Drawn, at: number, count: number, shared: boolean): Catal
       'a text',
       'b text not null',
       'c text generated',
+      'flag boolean not null',
+      'made timestamptz not null',
+      'seen timestamptz',
+      'bill numeric not null',
       ...it.references.map((one, index) => `f${index} int8${notNull(one)}`),
       ...(owns ? ['of int8 not null', 'by int8 not null'] : []),
     ],
@@ -128,9 +155,9 @@ function liveTable(it: Drawn, at: number, count: number, shared: boolean): Catal
   );
 }
 
-function classified(live: CatalogTable, [a, b, c]: readonly (readonly string[] | null)[]): Record<string, unknown> {
-  const own: Record<string, readonly string[] | null | undefined> = { a, b, c };
-  return Object.fromEntries(live.columns.map(({ name }) => [name, own[name] ? { purposes: own[name] } : {}]));
+function classified(live: CatalogTable, columns: readonly Said[]): Record<string, unknown> {
+  const own = new Map<string, Said>(PLAIN.map((name, at) => [name, columns[at]!]));
+  return Object.fromEntries(live.columns.map(({ name }) => [name, own.get(name) ?? {}]));
 }
 
 /** The same value with the keys of its objects in another order. */

@@ -1,4 +1,5 @@
 import type { CatalogColumn } from '../../../domain/catalog.ts';
+import type { TableErasure } from '../../../domain/requests/model.ts';
 import type { TableConstraints } from './constraints.ts';
 import { lengthOf, type DerivedForm, type MaskValue } from './masks.ts';
 
@@ -9,6 +10,8 @@ export function candidates(column: CatalogColumn, constraints: TableConstraints,
   const found: MaskValue[] = [];
   if (column.nullable && !constraints.nullOnce.has(name)) found.push(constant(null));
   if (unique) return [...found, ...derivedForms(column, integerKey).map((form): MaskValue => ({ kind: 'derived', form }))];
+  const usual = constraints.defaults.get(name);
+  if (usual !== undefined) found.push(constant(usual));
   found.push(...constants(column, constraints.labels.get(name) ?? []).map(constant));
   // A check may want what only a made-up value looks like.
   if (column.typeCategory === 'string')
@@ -16,6 +19,23 @@ export function candidates(column: CatalogColumn, constraints: TableConstraints,
   // Of a closed list every row gets the same one, which then says nothing any more.
   found.push(...(constraints.listed.get(name) ?? []).map(constant));
   return found;
+}
+
+/** What the manifest says; nothing where a unique index lets only one row hold it. */
+export function wantedCandidates(
+  wanted: TableErasure['wanted'][string],
+  column: CatalogColumn,
+  constraints: TableConstraints,
+  integerKey: boolean,
+): MaskValue[] {
+  switch (wanted.with) {
+    case 'null':
+      return column.nullable && !constraints.nullOnce.has(column.name) ? [constant(null)] : [];
+    case 'constant':
+      return constraints.unique.has(column.name) ? [] : [constant(String(wanted.value))];
+    case 'generated':
+      return derivedForms(column, integerKey).map((form): MaskValue => ({ kind: 'derived', form }));
+  }
 }
 
 function constant(text: string | null): MaskValue {

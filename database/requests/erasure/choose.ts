@@ -3,7 +3,7 @@ import type { CatalogTable } from '../../../domain/catalog.ts';
 import type { TableErasure } from '../../../domain/requests/model.ts';
 import { StoreError } from '../../errors.ts';
 import { ident, tableRef } from '../../identifiers.ts';
-import { candidates } from './candidates.ts';
+import { candidates, wantedCandidates } from './candidates.ts';
 import { readConstraints, type TableCheck, type TableConstraints } from './constraints.ts';
 import { derivedText, liveColumn, maskValue, type MaskValue, type TableMasks } from './masks.ts';
 
@@ -26,7 +26,7 @@ export async function chooseMasks(trx: Transaction<unknown>, store: string, live
   const names = [...new Set([...plan.masks, ...plan.masksWhenPinned])].filter((name) => liveColumn(live, name).generated === null);
   const changed = new Set([...names, ...plan.json.map((part) => part.column)]);
   const masks: TableMasks = { live, values: new Map(), key: rowKey(live, changed) };
-  const chooser = new Chooser(trx, store, masks, constraints);
+  const chooser = new Chooser(trx, store, masks, constraints, plan.wanted);
   const fitting = new Map<string, MaskValue[]>();
   for (const name of names) fitting.set(name, await chooser.fitting(name));
   const values = new Map([...fitting].map(([name, found]) => [name, found[0]!]));
@@ -47,13 +47,15 @@ class Chooser {
   readonly #store: string;
   readonly #masks: TableMasks;
   readonly #constraints: TableConstraints;
+  readonly #wanted: TableErasure['wanted'];
   readonly #table: string;
 
-  constructor(trx: Transaction<unknown>, store: string, masks: TableMasks, constraints: TableConstraints) {
+  constructor(trx: Transaction<unknown>, store: string, masks: TableMasks, constraints: TableConstraints, wanted: TableErasure['wanted']) {
     this.#trx = trx;
     this.#store = store;
     this.#masks = masks;
     this.#constraints = constraints;
+    this.#wanted = wanted;
     this.#table = `${masks.live.schema}.${masks.live.name}`;
   }
 
@@ -66,7 +68,12 @@ class Chooser {
     const needed = this.#constraints.checks.some((check) => check.columns.length > 1 && check.columns.includes(name));
     const found: MaskValue[] = [];
     let failed: string | undefined;
-    for (const value of candidates(column, this.#constraints, integerKey)) {
+    const wanted = this.#wanted[name];
+    const tried =
+      wanted === undefined
+        ? candidates(column, this.#constraints, integerKey)
+        : wantedCandidates(wanted, column, this.#constraints, integerKey);
+    for (const value of tried) {
       const refusal = await this.#refusal(name, value, alone);
       if (refusal === null) found.push(value);
       else failed ??= refusal;
@@ -75,10 +82,11 @@ class Chooser {
     }
     if (found.length > 0) return found;
     const unique = this.#constraints.unique.has(name) ? ' (it stands in a unique index)' : '';
-    throw this.#unfit(
-      `no value that says nothing about the person fits the column ${name}${unique}: say by \`masks\` or a nullable column what it may hold`,
-      failed,
-    );
+    const sentence =
+      wanted === undefined
+        ? `no value that says nothing about the person fits the column ${name}${unique}: say by \`on_erase\` what it is to hold, or let it be null`
+        : `what \`on_erase\` wants the column ${name} to hold does not fit it${unique}: name another value`;
+    throw this.#unfit(sentence, failed);
   }
 
   /** The constraint that refuses it, `` for its type; null when nothing does. */

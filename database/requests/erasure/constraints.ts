@@ -11,6 +11,8 @@ export interface TableConstraints {
   readonly labels: ReadonlyMap<string, readonly string[]>;
   /** What stands in quotes in checks over one column, such as the values that it lists. */
   readonly listed: ReadonlyMap<string, readonly string[]>;
+  /** Defaults that are one value, as text: what the table itself calls neutral. */
+  readonly defaults: ReadonlyMap<string, string>;
 }
 
 export interface TableCheck {
@@ -46,6 +48,10 @@ export async function readConstraints(db: Kysely<unknown>, oid: number): Promise
     )
     select type.name, pg_catalog.array_agg(e.enumlabel::text order by e.enumsortorder) as labels
     from type join pg_catalog.pg_enum e on e.enumtypid = type.oid group by type.name order by type.name`.execute(db);
+  const defaults = await sql<{ name: string; expression: string }>`
+    select a.attname as name, pg_catalog.pg_get_expr(d.adbin, d.adrelid) as expression
+    from pg_catalog.pg_attrdef d join pg_catalog.pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum and a.attgenerated = ''
+    where d.adrelid = ${oid}::oid order by a.attname`.execute(db);
   const alone = [...Map.groupBy(checks.rows, ({ columns }) => (columns.length === 1 ? columns[0] : undefined))].filter(
     ([column]) => column !== undefined,
   );
@@ -55,11 +61,25 @@ export async function readConstraints(db: Kysely<unknown>, oid: number): Promise
     nullOnce: new Set(unique.rows.filter((row) => row.null_once).map((row) => row.name)),
     labels: new Map(labels.rows.map((row) => [row.name, row.labels])),
     listed: new Map(alone.map(([column, found]) => [column!, found.flatMap(({ expression }) => literals(expression))])),
+    defaults: new Map(
+      defaults.rows.flatMap(({ name, expression }) => {
+        const value = literal(expression);
+        return value === null ? [] : [[name, value] as const];
+      }),
+    ),
   };
 }
 
 function literals(expression: string): string[] {
   return [...expression.matchAll(/'((?:[^'\\]|'')*)'::/g)].map(([, text]) => text!.replaceAll("''", "'"));
+}
+
+/** An expression that is one value and nothing else, such as `'en'::text`: as text; null for one that is computed, such as `now()`. */
+function literal(expression: string): string | null {
+  const [, quoted, bare] =
+    /^(?:'((?:[^'\\]|'')*)'(?:::[^()']+(?:\([\d,]+\))?)?|\(?(-?\d+(?:\.\d+)?)\)?|(?:true|false))$/.exec(expression) ?? [];
+  if (quoted !== undefined) return quoted.replaceAll("''", "'");
+  return bare ?? (expression === 'true' || expression === 'false' ? expression : null);
 }
 
 /** Settings under which expressions are printed, and read again, with every name in full. */

@@ -106,6 +106,8 @@ export function erasureOf(given: Case, catalog: Catalog, manifest: Manifest): St
         rows: waysOf(table, given, edges).length === 0 ? 'keep' : table.rows,
         masks: table.rows === 'keep' ? [] : table.masks,
         masksWhenPinned: table.rows === 'delete' ? table.pinned : [],
+        wanted: {},
+        spared: [],
         json: table.json === null ? [] : JSON_PATHS.map((path) => ({ column: 'doc', path, identity: 'email', onErase: table.json! })),
         keptBy: [],
         floor: floorOf(table),
