@@ -1,13 +1,16 @@
 import { readCatalog } from '../database/catalog.ts';
 import { StoreError } from '../database/errors.ts';
+import { unfitByPostgres, type Unfit } from '../database/requests/erasure/wanted.ts';
 import { openStore } from '../database/store.ts';
 import type { Environment } from '../database/stores.ts';
 import type { Catalog } from '../domain/catalog.ts';
 import { checkManifest } from '../domain/check/check.ts';
+import { problem } from '../manifest/codes.ts';
 import { inOrder, loadManifest } from '../manifest/load.ts';
 import type { Manifest } from '../manifest/model.ts';
 import type { Problem } from '../manifest/problem.ts';
 import { MissingSecret, resolveSecrets } from '../manifest/secrets.ts';
+import type { Source } from '../manifest/source.ts';
 
 export interface CheckReport {
   /** By file, line and column. */
@@ -29,14 +32,18 @@ export async function check(path: string, env: Environment, mode: Manifest['mode
   const { manifest, hash, problems, source, remainder } = await loadManifest(path);
   if (remainder === null) return { problems, manifest, hash, looked: [], unreachable: {} };
   const catalogs: Record<string, Catalog> = {};
+  const unfit: Unfit[] = [];
   const unreachable: Record<string, string> = {};
   for (const [name, { url }] of Object.entries(remainder.stores)) {
-    const found = await lookAt(name, url, env);
+    const found = await lookAt(name, url, env, remainder);
     if (typeof found === 'string') unreachable[name] = found;
-    else catalogs[name] = found;
+    else {
+      catalogs[name] = found.catalog;
+      unfit.push(...found.unfit);
+    }
   }
   const live = checkManifest(mode === null ? remainder : { ...remainder, mode }, source.place, catalogs);
-  const told = live.map((problem) => withReason(problem, unreachable));
+  const told = [...live, ...refused(unfit, live, source.place)].map((problem) => withReason(problem, unreachable));
   return { problems: inOrder([...problems, ...told]), manifest, hash, looked: Object.keys(catalogs), unreachable };
 }
 
@@ -44,17 +51,32 @@ export function errorsIn(problems: readonly Problem[]): Problem[] {
   return problems.filter((problem) => problem.severity === 'error');
 }
 
-async function lookAt(name: string, url: string, env: Environment): Promise<Catalog | string> {
+interface LookedAt {
+  readonly catalog: Catalog;
+  readonly unfit: readonly Unfit[];
+}
+
+async function lookAt(name: string, url: string, env: Environment, manifest: Manifest): Promise<LookedAt | string> {
   let store;
   try {
     store = openStore({ name, url: resolveSecrets(url, env), max: 1 });
-    return await readCatalog(store);
+    const catalog = await readCatalog(store);
+    return { catalog, unfit: await unfitByPostgres(store, catalog, manifest) };
   } catch (error) {
     if (error instanceof StoreError || error instanceof MissingSecret) return error.message;
     throw error;
   } finally {
     await store?.close();
   }
+}
+
+/** What only Postgres knows of values that `on_erase` wants; what the catalog told already is not said twice. */
+function refused(unfit: readonly Unfit[], live: readonly Problem[], place: Source['place']): Problem[] {
+  return unfit.flatMap(({ table, column, why }) => {
+    const at = place(['tables', table, 'columns', column, 'on_erase']);
+    const known = live.some((it) => it.code === 'P142' && JSON.stringify(it.place) === JSON.stringify(at));
+    return known ? [] : [problem('P142', at, `\`${column}\` cannot hold what \`on_erase\` says: ${why}`)];
+  });
 }
 
 /** "Not looked at" says why. */

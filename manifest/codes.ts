@@ -122,6 +122,11 @@ export const CODES = {
     title: 'A reader that sees behind the views',
     help: 'A superuser, everybody, and Postgres’s own roles cannot be limited to the rows that permission allows. Name a role that has no other rights.',
   },
+  P030: {
+    severity: 'error',
+    title: 'A column that says who somebody is, and is to outlast an erasure',
+    help: '`on_erase: keep` leaves it in rows that stay although an erasure is about them. Allowed for a reason: say it in `because` of the column; the plan and the certificate show it.',
+  },
 
   P101: {
     severity: 'warning',
@@ -307,6 +312,11 @@ export const CODES = {
     severity: 'info',
     title: 'A withdrawal would erase nothing',
     help: 'Each column that the purpose uses serves another purpose too, so all of it stays. Right, if those purposes need it; otherwise say for each column who does.',
+  },
+  P142: {
+    severity: 'error',
+    title: 'A value that the column cannot hold',
+    help: '`on_erase` says what a column holds in rows that stay although an erasure is about them. Its type, NOT NULL, a check or a unique index refuses that: name another value, `null` or `generated`. Keys, references and times that rules count from are never masked.',
   },
 } as const satisfies Record<string, Entry>;
 

@@ -1,3 +1,4 @@
+import { saysWho } from './categories.ts';
 import { problem } from './codes.ts';
 import { RUNNABLE_JOBS } from './defaults.ts';
 import { roughDays } from './duration.ts';
@@ -59,6 +60,16 @@ function declaredTable(check: Check, id: TableId, table: TableDeclaration): void
   purposesKnown(check, table.purposes, [...at, 'purposes']);
   for (const [column, it] of Object.entries(table.columns ?? {})) {
     if (it.purposes) purposesKnown(check, it.purposes, [...at, 'columns', column, 'purposes']);
+    const isFound = Object.values(manifest.subjects).some(
+      (subject) => subject.table === id && (subject.birth === column || Object.values(subject.identities).includes(column)),
+    );
+    if (it.onErase?.with === 'keep' && it.because === null && (isFound || saysWho(it)))
+      add(
+        'P030',
+        [...at, 'columns', column, 'on_erase'],
+        `\`${column}\` says who somebody is, and nothing says why it may outlast an erasure`,
+        'write `because: …` beside it',
+      );
   }
   table.json.forEach((it, index) => {
     const same = table.json.findIndex((other) => other.column === it.column && other.path === it.path);

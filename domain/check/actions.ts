@@ -42,7 +42,7 @@ function masked(check: StoreCheck, live: CatalogTable, column: CatalogColumn, ma
 }
 
 /** Why a constant cannot be a value of the column, in a clause; null when it can, or when only Postgres knows. */
-function misfit(column: CatalogColumn, value: string | number | boolean): string | null {
+export function misfit(column: CatalogColumn, value: string | number | boolean): string | null {
   const kind = { string: 'a text', number: 'a number', boolean: 'true or false' }[typeof value as 'string' | 'number' | 'boolean'];
   const wrong = `it is of type ${column.type}, and the constant is ${kind}`;
   switch (column.typeCategory) {

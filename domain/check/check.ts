@@ -10,6 +10,7 @@ import { storeCheck, type PlaceOf } from './context.ts';
 import { checkCycles } from './cycles.ts';
 import { checkMinimisation } from './minimise.ts';
 import { checkNames } from './names.ts';
+import { checkOnErase } from './on-erase.ts';
 import { checkPermission } from './permission.ts';
 import { checkReferences } from './references.ts';
 import { checkSubjects } from './subjects.ts';
@@ -45,6 +46,7 @@ const RULES = [
   checkPermission,
   checkConsents,
   checkMinimisation,
+  checkOnErase,
 ] as const;
 
 /** Two rules may come upon the same thing, such as a missing index: it is said once. */

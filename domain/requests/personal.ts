@@ -1,3 +1,4 @@
+import { NOBODYS, saysWho } from '../../manifest/categories.ts';
 import type { ColumnDeclaration } from '../../manifest/model.ts';
 import type { CatalogColumn, CatalogTable } from '../catalog.ts';
 
@@ -7,10 +8,6 @@ import type { CatalogColumn, CatalogTable } from '../catalog.ts';
  */
 export type Fate = 'goes' | 'ends' | 'stays';
 
-/** Categories of what is nobody's: how a system runs, not who somebody is or what they did. */
-const NOBODYS: readonly string[] = ['other', 'key', 'time', 'technical', 'aggregate'];
-/** Categories of what somebody did, has or wants. */
-const DEEDS: readonly string[] = ['behaviour', 'financial', 'preference'];
 /** Types that hold words; a number, a time or one of a few labels says little without a name. */
 export const WORDS: readonly CatalogColumn['typeCategory'][] = ['string', 'json', 'array', 'binary', 'other'];
 
@@ -30,12 +27,6 @@ export function unchosenFate(column: CatalogColumn, live: CatalogTable, said: Co
   // An empty field makes up nothing. A number, a time or a label that must be there would be replaced by one that was never true.
   if (category !== null) return column.nullable ? 'goes' : 'ends';
   return (said?.purposes ?? null) === null ? 'stays' : 'ends';
-}
-
-/** By what is declared: it identifies, is protected or special, or has a category that is neither nobody's nor a deed, such as one of the company's own. */
-export function saysWho({ category, identifying, protected: attribute, special }: ColumnDeclaration): boolean {
-  if (identifying || attribute !== null || special !== null) return true;
-  return category !== null && !NOBODYS.includes(category) && !DEEDS.includes(category);
 }
 
 function holdsWords(column: CatalogColumn, live: CatalogTable): boolean {

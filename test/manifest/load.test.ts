@@ -259,6 +259,16 @@ purge: { lanes: 0, batch: 3 }
       'stores: { a: { url: x } }\ntables: { a.b.c: { floor: { keep: P8Y, after: t, rule: r }, retention: { keep: P1Y, after: t } } }',
       'P018',
     ],
+    [
+      'kept without a reason',
+      'stores: { a: { url: x } }\ntables: { a.b.c: { columns: { d: { category: contact, on_erase: keep }, e: { category: contact, on_erase: keep, because: it is public }, f: { category: other, on_erase: keep } } } }',
+      'P030',
+    ],
+    [
+      'an identity kept without a reason',
+      'stores: { a: { url: x } }\nsubjects: { p: { table: a.b.c, key: id, identities: { mail: m } } }\ntables: { a.b.c: { columns: { id: key, m: { category: other, on_erase: keep } } } }',
+      'P030',
+    ],
     ['a batch of a minute', 'stores: { a: { url: x } }\npurge: { batch: PT1M }', 'P006'],
     ['a negative duration', 'stores: { a: { url: x } }\nown: { runs: -P1Y }', 'P007'],
     ['a duration beyond all calendars', 'stores: { a: { url: x } }\nown: { runs: P201Y }', 'P007'],

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { readCatalog } from '../../database/catalog.ts';
 import { countErasure, verifyErasure } from '../../database/requests/erasure/count.ts';
 import { analyseKeys, countKeys, removeKeys, writeKeys } from '../../database/requests/erasure/keys.ts';
+import { unfitByPostgres } from '../../database/requests/erasure/wanted.ts';
 import { openErasure, type ErasureTarget } from '../../database/requests/erasure/target.ts';
 import type { StoreErasure, TableErasure } from '../../domain/requests/model.ts';
 import { planErasure } from '../../domain/requests/erasure.ts';
@@ -159,6 +160,96 @@ test('a trigger that keeps the time of the last change does not undo a mask', as
   await world.query(`alter table customer disable trigger stamp; update customer set updated_at = '2026-02-01' where customer_id = 1`);
   await world.query('alter table customer enable trigger stamp');
   expect((await verifyErasure(target, { runId, chunk: 0, class: 0 })).remaining).toBe(1);
+});
+
+const STAYING = `create type rank as enum ('administrator', 'member');
+  create table customer (customer_id int primary key, name text not null, lang varchar(5) not null default 'en', nick text not null unique, raw json not null,
+    role rank not null, status text not null check (status in ('new', 'paid', 'deleted')), seen timestamptz not null, secret text not null, flag boolean not null);
+  insert into customer select i, 'Name ' || i, 'de', 'nick ' || i, '{"a": 1}', 'member', 'paid', '2026-01-01', 'secret ' || i, true from generate_series(1, 3) i;
+  create table need (id int primary key, customer_id int not null references customer); insert into need values (1, 1), (2, 2)`;
+
+/** A store of which the customer 1 and 2 are needed by rows that are nobody's, and what the manifest says of a customer's columns. */
+async function staying(
+  columns: Readonly<Record<string, unknown>>,
+): Promise<{ target: ErasureTarget; manifest: Manifest; erasure: StoreErasure }> {
+  await world.query(STAYING);
+  const { manifest, problems } = parseManifestValue({
+    organisation: 'Test',
+    mode: 'enforce',
+    stores: { shop: { url: world.url } },
+    purposes: { use: { basis: 'contract', description: 'Use' } },
+    subjects: { customer: { table: 'shop.public.customer', key: 'customer_id', identities: {} } },
+    tables: { 'shop.public.customer': { purposes: ['use'], columns: { customer_id: 'key', ...columns } } },
+    ignore: { 'shop.public.need': 'nobody’s' },
+  });
+  if (manifest === null) throw new Error(JSON.stringify(problems));
+  const erasure = planErasure('customer', { remaining: [], ended: null }, await readCatalog(world.store), manifest);
+  return { manifest, erasure, target: await openErasure(world.store, manifest, erasure) };
+}
+const OTHERS = { role: 'other', status: 'other', seen: 'time', secret: 'other', flag: 'other' };
+
+test('in a row that others need what is nobody’s stays as it is; what must not be empty gets its default, or says nothing', async () => {
+  const { target } = await staying({ name: 'contact', lang: 'location', nick: 'contact', raw: 'free_text', ...OTHERS });
+  const before = await world.query('select role, status, seen, secret, flag from customer order by customer_id');
+  const run = await new Run([target], await keys([1, 2])).open();
+  await run.take(0);
+  expect(await world.query('select role, status, seen, secret, flag from customer order by customer_id')).toEqual(before);
+  const [one, , other] = await world.query('select name, lang, nick, raw::text from customer order by customer_id');
+  expect(one).toEqual({ name: 'erased', lang: 'en', nick: expect.stringMatching(/^erased-[0-9a-f]{32}$/) as unknown, raw: '{}' });
+  expect(other).toEqual({ name: 'Name 3', lang: 'de', nick: 'nick 3', raw: '{"a": 1}' });
+  const again = await world.query('select xmin::text, * from customer');
+  await run.take(0);
+  expect(await world.query('select xmin::text, * from customer')).toEqual(again);
+});
+
+test('a column holds what on_erase says, whatever its category, and is spared for a reason', async () => {
+  const { target } = await staying({
+    name: { category: 'contact', on_erase: 'generated' },
+    lang: { category: 'other', on_erase: { constant: 'xx' } },
+    nick: { category: 'contact', on_erase: 'keep', because: 'it is published' },
+    raw: 'other',
+    ...OTHERS,
+    status: { category: 'other', on_erase: { constant: 'deleted' } },
+    role: { category: 'other', on_erase: { constant: 'member' } },
+  });
+  await (await new Run([target], await keys([1, 2])).open()).take(0);
+  expect(await world.query('select name, lang, nick, role, status, flag from customer order by customer_id limit 1')).toEqual([
+    {
+      name: expect.stringMatching(/^erased-[0-9a-f]{32}$/) as unknown,
+      lang: 'xx',
+      nick: 'nick 1',
+      role: 'member',
+      status: 'deleted',
+      flag: true,
+    },
+  ]);
+});
+
+test('what on_erase wants and a type, an enum or a check refuses is found by asking Postgres', async () => {
+  const { manifest } = await staying({ name: 'contact', lang: 'location', nick: 'contact', raw: 'other', ...OTHERS });
+  const declared = manifest.tables['shop.public.customer']!;
+  const constant = (value: string) => ({ ...declared.columns!['flag']!, onErase: { with: 'constant' as const, value } });
+  const columns = {
+    ...declared.columns,
+    role: constant('nobody'),
+    status: constant('gone'),
+    name: constant('x'),
+    secret: constant('y'),
+    seen: constant('soon'),
+  };
+  const wanting = { ...manifest, tables: { 'shop.public.customer': { ...declared, columns } } };
+  const catalog = await readCatalog(world.store);
+  expect((await unfitByPostgres(world.store, catalog, wanting)).map(({ column, why }) => `${column}: ${why}`)).toEqual([
+    'role: its type or a unique index refuses it',
+    'status: the check `customer_status_check` refuses it',
+    'seen: its type or a unique index refuses it',
+  ]);
+  await expect(
+    openErasure(world.store, wanting, planErasure('customer', { remaining: [], ended: null }, catalog, wanting)),
+  ).rejects.toMatchObject({
+    kind: 'constraint',
+    table: 'public.customer',
+  });
 });
 
 test('of a closed list every row wears the same value', async () => {

@@ -35,6 +35,24 @@ export async function chooseMasks(trx: Transaction<unknown>, store: string, live
   return { ...masks, values, checks };
 }
 
+/** Why a column cannot hold what `on_erase` wants of it, as a clause; null where it can. Within a transaction under `PRINTED`. */
+export async function unfitWanted(
+  trx: Transaction<unknown>,
+  store: string,
+  live: CatalogTable,
+  name: string,
+  wanted: TableErasure['wanted'][string],
+): Promise<string | null> {
+  const masks: TableMasks = { live, values: new Map(), key: rowKey(live, new Set([name])) };
+  try {
+    await new Chooser(trx, store, masks, await readConstraints(trx, live.oid), { [name]: wanted }).fitting(name);
+    return null;
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.kind !== 'constraint') throw error;
+    return error.constraint === undefined ? 'its type or a unique index refuses it' : `the check \`${error.constraint}\` refuses it`;
+  }
+}
+
 /** The primary key, or else another key whose columns are all there and are not masked. */
 function rowKey(live: CatalogTable, masked: ReadonlySet<string>): readonly string[] {
   const keys = [...(live.primaryKey === null ? [] : [live.primaryKey]), ...live.uniques];
@@ -68,7 +86,7 @@ class Chooser {
     const needed = this.#constraints.checks.some((check) => check.columns.length > 1 && check.columns.includes(name));
     const found: MaskValue[] = [];
     let failed: string | undefined;
-    const wanted = this.#wanted[name];
+    const wanted = Object.hasOwn(this.#wanted, name) ? this.#wanted[name] : undefined;
     const tried =
       wanted === undefined
         ? candidates(column, this.#constraints, integerKey)

@@ -350,3 +350,31 @@ describe('data to minimise', () => {
     expect(codes(check(endless, VISIT))).toEqual(['P128']);
   });
 });
+
+test('what on_erase says must fit the column, and never a key or a time that rules count from', () => {
+  const columns = [
+    'name text not null',
+    'code character varying(5)',
+    'flag boolean not null',
+    'email text not null',
+    'at timestamptz not null',
+  ];
+  const text = `tables:
+  shop.public.visit:
+    retention: { keep: P1Y, after: at }
+    columns:
+      id: { category: key, on_erase: generated }
+      name: { category: contact, on_erase: null }
+      code: { category: other, on_erase: { constant: deleted } }
+      flag: { category: other, on_erase: generated }
+      email: { category: contact, on_erase: { constant: gone } }
+      at: { category: time, on_erase: { constant: 2000-01-01 } }`;
+  expect(check(text, table('visit', columns, { uniques: [['id'], ['email']] })).filter((it) => it.includes('P142'))).toEqual([
+    '7:38 P142 `id` cannot hold what `on_erase` says: it is part of the primary key → ',
+    '8:34 P142 `name` cannot hold what `on_erase` says: it is NOT NULL → ',
+    '9:32 P142 `code` cannot hold what `on_erase` says: the constant is longer than character varying(5) → ',
+    '10:42 P142 `flag` cannot hold what `on_erase` says: nothing can be made up for type boolean → ',
+    '11:35 P142 `email` cannot hold what `on_erase` says: email is unique, and many rows would get the same value → ',
+    '12:29 P142 `at` cannot hold what `on_erase` says: rules count from it → ',
+  ]);
+});
