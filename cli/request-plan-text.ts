@@ -1,4 +1,4 @@
-import { changedRows, planStores, type BoundPlan, type PlannedTable, type StorePlan } from '../client/requests/plan.ts';
+import { changedRows, planStores, unsearchedText, type BoundPlan, type PlannedTable, type StorePlan } from '../client/requests/plan.ts';
 import { titles } from '../client/tables.ts';
 import { showDay, showTime } from '../client/times.ts';
 import { SHOWN_HASH } from '../client/versions.ts';
@@ -43,6 +43,7 @@ export function requestPlanText({ plan, hash }: BoundPlan, { colours, width }: R
       ({ subject, identity, people, rows }) =>
         `${count(rows)} of ${subject} ${rows === 1 ? 'has' : 'have'} the ${identity} of ${peopleText(people)} here, and ${rows === 1 ? 'is' : 'are'} not taken for them`,
     ),
+    ...(plan.unsearched ?? []).map((it) => `not searched for afterwards, so the certificate will be scan-limited: ${unsearchedText(it)}`),
     ...planStores(plan).flatMap((name) => {
       const held = plan.stores.reduce((sum, { erasure, heldPeople }) => sum + (erasure.store === name ? heldPeople : 0), 0);
       return held > 0 ? [`${name}: ${heldText(held, plan.people)}`] : [];

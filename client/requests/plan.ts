@@ -27,7 +27,7 @@ import { masterKeys } from './seal.ts';
 export type { LeftOut } from '../../database/requests/make-plan.ts';
 export type { BoundPlan } from '../../database/requests/plans.ts';
 export type { ErasurePlan, PlannedTable, StorePlan } from '../../domain/requests/plan.ts';
-export { changedRows, planStores } from '../../domain/requests/plan.ts';
+export { changedRows, planStores, unsearchedText } from '../../domain/requests/plan.ts';
 
 /** Kinds that erase something. Of access, portability and rectification nothing is planned. */
 const PLANNED: readonly RequestRow['kind'][] = ['withdrawal', 'objection', 'erasure'];

@@ -12,9 +12,10 @@ import {
   type PlannedAsk,
   type PlannedClass,
   type PlannedDoubt,
+  type Unsearched,
   type StorePlan,
 } from '../../domain/requests/plan.ts';
-import { kindsOf, type PersonKind } from '../../domain/requests/person-kinds.ts';
+import { kindsOf, undeclared, type PersonKind } from '../../domain/requests/person-kinds.ts';
 import { erasureScope } from '../../domain/requests/remaining.ts';
 import type { ResolvedPerson } from '../../domain/requests/resolve.ts';
 import type { KeyProvider } from '../../domain/requests/vault.ts';
@@ -70,7 +71,7 @@ export async function planRequests(request: PlanningRequests): Promise<PlannedRe
   const { home, stores, manifest, run, id } = request;
   const catalogs = new Map<string, Catalog>();
   for (const name of Object.keys(manifest.stores)) catalogs.set(name, await readCatalog(stores.get(name)!));
-  const { askers, rows, apart, ...left } = await peopleOf(request, catalogs);
+  const { askers, rows, apart, unsearched, ...left } = await peopleOf(request, catalogs);
   if (askers.length === 0) return { plan: null, ...left };
   const classes = classesOf(askers);
   const keys = keysOf(manifest, classes);
@@ -112,6 +113,7 @@ export async function planRequests(request: PlanningRequests): Promise<PlannedRe
     classes: classes.map(({ planned }) => planned),
     run,
     ...(apart.length > 0 && { apart }),
+    ...(unsearched.length > 0 && { unsearched }),
     stores: plans,
   };
   return { plan, ...left };
@@ -130,6 +132,7 @@ interface Asker {
 
 interface People extends Omit<PlannedRequests, 'plan'> {
   readonly apart: readonly PlannedDoubt[];
+  readonly unsearched: readonly Unsearched[];
   readonly askers: readonly Asker[];
   /** Of whom anybody is known, in the order of their numbers. */
   readonly rows: readonly RequestRow[];
@@ -177,6 +180,7 @@ async function peopleOf(request: PlanningRequests, catalogs: ReadonlyMap<string,
       unknown: left.map(({ row }) => row.id),
       why: new Map(left.map(({ row, resolved }) => [row.id, doubtText(row.id, resolved)])),
       apart: apartOf(clear.map(({ resolved }) => resolved)),
+      unsearched: unsearchedOf(clear),
     };
   });
 }
@@ -243,6 +247,14 @@ function apartOf(people: readonly ResolvedPerson[]): PlannedDoubt[] {
     const { subject, identity } = some[0]!;
     return { subject, identity, people: some.length, rows: some.reduce((sum, { rows }) => sum + rows, 0) };
   }); // prettier-ignore
+}
+
+function unsearchedOf(people: readonly { readonly resolved: ResolvedPerson; readonly kinds: readonly PersonKind[] }[]): Unsearched[] {
+  const found = people.flatMap(({ resolved, kinds }): Omit<Unsearched, 'people'>[] => [
+    ...resolved.rejected.map((identity) => ({ identity, why: 'rejected' as const })),
+    ...undeclared(resolved, kinds).map((identity) => ({ identity, why: 'undeclared' as const })),
+  ]);
+  return [...Map.groupBy(found, canonicalJson)].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, some]) => ({ ...some[0]!, people: some.length })); // prettier-ignore
 }
 
 function asksOf(rows: readonly RequestRow[]): PlannedAsk[] {

@@ -1,7 +1,7 @@
 import type { Certificate, TableOutcome } from '../evidence/certificate.ts';
 import type { EvidenceRecord } from '../evidence/chain.ts';
 import { groundsText } from './kinds.ts';
-import { planStores, type ErasurePlan, type PlannedAsk } from './plan.ts';
+import { planStores, unsearchedText, type ErasurePlan, type PlannedAsk } from './plan.ts';
 import { scanSentence, type ScanResult } from './scan.ts';
 
 /** The kind of the step that says how a store stands at the end. */
@@ -108,7 +108,7 @@ export function remainingRows(plan: ErasurePlan, records: readonly EvidenceRecor
 
 /**
  * `complete` only when nothing is unexplained, every declared place was looked at, and nothing waits for its day; `complete with obligations`
- * when rows do; `scan-limited` when places could not be seen.
+ * when rows do; `scan-limited` when places could not be seen, or what is known of the people was not searched for.
  */
 export function erasureOutcome(
   plan: ErasurePlan,
@@ -124,6 +124,7 @@ export function erasureOutcome(
   );
   if (remaining !== 0 || unfinished || heldStores(plan, records).length > 0 || outcomes.some(({ failed }) => failed > 0))
     return 'incomplete';
+  if ((plan.unsearched ?? []).length > 0) return 'scan-limited';
   if (scans.some(({ notScanned, notSearched, outside }) => notScanned.length + notSearched.length + outside.length > 0))
     return 'scan-limited';
   const waits = outcomes.some(({ kept }) => Object.keys(kept).some((reason) => reason.startsWith('kept:floor')));
@@ -140,7 +141,8 @@ export function erasureStatements(plan: ErasurePlan, records: readonly EvidenceR
   });
   const about = plan.people === 1 ? [] : [`about ${plan.people} requests, of which the numbers have the SHA-256 ${plan.members}`];
   const seen = scans.map((scan) => `${scan.store}: the scan read ${scanSentence(scan)}`);
-  return [...about, ...closings, ...floorsOf(plan), ...seen, ...BEYOND];
+  const unsearched = (plan.unsearched ?? []).map((it) => `not searched for: ${unsearchedText(it)}`);
+  return [...about, ...closings, ...floorsOf(plan), ...seen, ...unsearched, ...BEYOND];
 }
 
 /** Rows under a floor by table, and the end of the last of them. */

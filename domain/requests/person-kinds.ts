@@ -29,3 +29,9 @@ export function kindsOf(manifest: Manifest, asked: string | null, { keys, identi
       return named ? [{ subject, keys: [], identities: values }] : [];
     });
 }
+
+/** Identities of which no value is among what a person's rows are found by, and so is not searched for either. */
+export function undeclared({ identities }: ResolvedPerson, kinds: readonly PersonKind[]): string[] {
+  const known = new Set(kinds.flatMap((it) => it.identities.map(({ identity }) => identity)));
+  return Object.keys(identities).filter((identity) => !known.has(identity));
+}

@@ -24,6 +24,8 @@ export interface ErasurePlan {
   readonly run: string;
   /** Who shares a number or a name with people of the plan and was not taken for them; left out where there is nobody. */
   readonly apart?: readonly PlannedDoubt[];
+  /** What is known of people of the plan and will not be searched for; left out where there is none. */
+  readonly unsearched?: readonly Unsearched[];
   /** One for each store and class, by store. */
   readonly stores: readonly StorePlan[];
 }
@@ -34,6 +36,14 @@ export interface PlannedDoubt {
   /** Of the plan. */
   readonly people: number;
   readonly rows: number;
+}
+
+/** An identity that a person has rejected, or that no subject has as which the people are known. Never its value. */
+export interface Unsearched {
+  /** `contact.email` of a rejected one, else its name. */
+  readonly identity: string;
+  readonly why: 'rejected' | 'undeclared';
+  readonly people: number;
 }
 
 export interface PlannedAsk {
@@ -84,6 +94,12 @@ export interface PlannedTable {
   readonly held: Readonly<Record<string, number>>;
   readonly pinned: number;
   readonly shared: number;
+}
+
+/** `contact.email, which somebody has rejected (1 person)` */
+export function unsearchedText({ identity, why, people }: Unsearched): string {
+  const reason = why === 'rejected' ? 'which somebody has rejected' : 'which no subject has that they are';
+  return `${identity}, ${reason} (${people} ${people === 1 ? 'person' : 'people'})`;
 }
 
 export function erasurePlanHash(plan: ErasurePlan): string {

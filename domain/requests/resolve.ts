@@ -67,6 +67,8 @@ export interface ResolvedPerson {
   readonly ambiguous: readonly Ambiguous[];
   /** Has the same number or name and was not taken for the same person: for whoever looks at the plan. */
   readonly apart: readonly Ambiguous[];
+  /** `subject.identity` of which a value was left out, since somebody has rejected it. */
+  readonly rejected: readonly string[];
 }
 
 /** Values of one identity to be looked up among the rows of one subject. */
@@ -89,6 +91,7 @@ interface Person {
   /** Identity → form → values as they stand. */
   readonly values: Map<string, Map<string, Set<string>>>;
   readonly dropped: Set<string>;
+  readonly rejected: Set<string>;
   readonly decided: Seed['decided'];
   ambiguous: Map<string, Ambiguous>;
   apart: Map<string, Ambiguous>;
@@ -113,6 +116,7 @@ export class Resolution {
         keys: new Map(),
         values: new Map(),
         dropped: new Set(),
+        rejected: new Set(),
         decided: seed.decided,
         ambiguous: new Map(),
         apart: new Map(),
@@ -187,7 +191,7 @@ export class Resolution {
   }
 
   result(): readonly ResolvedPerson[] {
-    return this.#people.map(({ keys, values, ambiguous, apart }) => ({
+    return this.#people.map(({ keys, values, ambiguous, apart, rejected }) => ({
       keys: [...keys].sort(byName).flatMap(([subject, some]) => [...some].sort().map((key) => ({ subject, key }))),
       identities: Object.fromEntries(
         [...values]
@@ -197,6 +201,7 @@ export class Resolution {
       ),
       ambiguous: inOrder(ambiguous),
       apart: inOrder(apart),
+      rejected: [...rejected].sort(),
     }));
   }
 
@@ -266,6 +271,7 @@ export class Resolution {
     else if (decided === 'reject') {
       person.values.get(identity)?.delete(form);
       person.dropped.add(`${identity}\n${form}`);
+      person.rejected.add(`${subject}.${identity}`);
     } else note(person.ambiguous, subject, identity, union(person.keys.get(subject) ?? new Set(), keys).size);
     return decided !== undefined;
   }

@@ -87,6 +87,7 @@ describe('one person in several stores', () => {
       ambiguous: [],
       // Somebody else has the number in another spelling; a number joins nobody.
       apart: [],
+      rejected: [],
     });
   });
 
@@ -106,7 +107,7 @@ describe('one person in several stores', () => {
     const alone = [];
     for (const one of seeds) alone.push((await resolve(one))[0]);
     expect(await resolve(...seeds)).toEqual(alone);
-    expect(alone.at(-1)).toEqual({ keys: [customer(99)], identities: {}, ambiguous: [], apart: [] });
+    expect(alone.at(-1)).toEqual({ keys: [customer(99)], identities: {}, ambiguous: [], apart: [], rejected: [] });
   });
 });
 
@@ -135,7 +136,7 @@ describe('what does not say who somebody is', () => {
     const named = seed({ keys: [customer(6), contact('06'), contact('66')] });
     const [all, none, both] = await resolve(accepted, rejected, named);
     expect(all).toMatchObject({ keys: [contact('06'), contact('66'), customer(6)], ambiguous: [] });
-    expect(none).toMatchObject({ keys: [customer(6)], ambiguous: [] });
+    expect(none).toMatchObject({ keys: [customer(6)], ambiguous: [], rejected: ['contact.email'] });
     // What is not only theirs leads to no rows, and is not searched for.
     expect(none?.identities['email']).toBeUndefined();
     expect(both).toMatchObject({ keys: [contact('06'), contact('66'), customer(6)], ambiguous: [] });

@@ -5,11 +5,12 @@ import { jobWorld, MANIFEST, type JobWorld, type Ran } from './world.ts';
 /** The support desk knows some of the customers as contacts of its own, by the address. */
 const SUPPORT = `
   create table contact (contact_id bigint primary key, email text, phone text);
+  create table member (member_id bigint primary key, card text);
   create table call (call_id bigint primary key, contact_id bigint references contact, said text);
   create index on call (contact_id);
   insert into contact select 100 + i, 'PERSON' || i || '@canary.example', '+49 171 777' || lpad(i::text, 4, '0') from generate_series(1, 5) i;
   insert into contact values (206, 'person6@canary.example', null), (207, ' Person6@canary.example', null), (208, 'else@canary.example', '+49 170 5550008');
-  insert into contact values (209, 'old9@canary.example', null);
+  insert into contact values (209, 'old9@canary.example', null), (211, 'person11@canary.example', null), (212, 'person11@canary.example', null);
   insert into call select contact_id * 10, contact_id, 'Canary said' from contact`;
 
 let world: JobWorld;
@@ -21,11 +22,13 @@ beforeAll(async () => {
       subjects: {
         ...MANIFEST.subjects,
         contact: { table: 'support.public.contact', key: 'contact_id', identities: { email: 'email', phone: 'phone' } },
+        member: { table: 'support.public.member', key: 'member_id', identities: { card: 'card' } },
       },
       tables: {
         ...MANIFEST.tables,
         'support.public.contact': { purposes: ['delivery'] },
         'support.public.call': { purposes: ['delivery'] },
+        'support.public.member': { purposes: ['delivery'] },
       },
       own: { complaint_window: 'P6M' },
     },
@@ -74,6 +77,23 @@ describe('one person in two stores', () => {
     expect((await world.probity(['request', 'identity', id, '--accept', 'contact.email'])).code).toBe(0);
     expect(await carriedOut(id, await plan(id))).toMatchObject({ state: 'closed' });
     expect((await contacts()).filter((it) => it === 206 || it === 207)).toEqual([]);
+  });
+
+  test('is not searched for by what was rejected, nor by what nobody like them has, and the certificate says so', async () => {
+    const id = await verified(11);
+    expect((await plan(id)).code).toBe(2);
+    expect((await world.probity(['request', 'identity', id, '--reject', 'contact.email'])).code).toBe(0);
+    expect((await world.probity(['request', 'identity', id, '--subject', 'member', '--by', 'card'], { input: 'CANARY-11\n' })).code).toBe(
+      0,
+    );
+    const planned = await plan(id);
+    expect(planned.out).toContain('contact.email, which somebody has rejected (1 person)');
+    expect(await carriedOut(id, planned)).toMatchObject({ state: 'closed' });
+    const { outcome, statements } = await certificate(id);
+    expect(outcome).toBe('scan-limited');
+    expect(statements).toContain('not searched for: contact.email, which somebody has rejected (1 person)');
+    expect(statements).toContain('not searched for: card, which no subject has that they are (1 person)');
+    expect(JSON.stringify(statements)).not.toMatch(/canary/i);
   });
 
   test('a number alone takes nobody along, and is told', async () => {
