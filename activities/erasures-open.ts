@@ -2,6 +2,7 @@ import { createPublicKey } from 'node:crypto';
 import { clockOf } from '../database/clock.ts';
 import { incarnation } from '../database/incarnation.ts';
 import { currentPlan, type BoundPlan } from '../database/requests/plans.ts';
+import { forgetEverywhere } from '../database/requests/forget.ts';
 import { readApproval } from '../database/requests/decisions.ts';
 import { planRequests } from '../database/requests/planner.ts';
 import { MovedOn, movePlanned, readPlanned, type Planned } from '../database/requests/planned.ts';
@@ -77,6 +78,7 @@ async function begin(
   const asOf = await clockOf(home);
   const drifted = async (code: string): Promise<OpenedErasure> => {
     await step(home, id, 'revise', code);
+    await forgetEverywhere(home, stores.values());
     return { state: 'drifted', ...NOTHING };
   };
   // Nothing is counted for people among whom somebody is missing.

@@ -16,7 +16,7 @@ import {
 } from '../database/requests/carry.ts';
 import { readApproval } from '../database/requests/decisions.ts';
 import { earlierCertificates, earlierText } from '../database/requests/earlier.ts';
-import { removeKeys, type HeldElsewhere } from '../database/requests/erasure/keys.ts';
+import { countKeys, removeKeys, type HeldElsewhere } from '../database/requests/erasure/keys.ts';
 import { openErasure } from '../database/requests/erasure/target.ts';
 import { expectedRows } from '../database/requests/expected-rows.ts';
 import { oblige } from '../database/requests/obligations.ts';
@@ -78,7 +78,11 @@ export function erasureActivities(dependencies: ActivityDependencies) {
 
   /** Erases in one store, to its closing statement. Fails retryably, with type `leased`, while another run has one of the tables. */
   const eraseStore = (request: StoreRequest): Promise<Carried> =>
-    guarded(async () => eraseIn(await workOf(await erasureContext(dependencies, request.requestId), request), false));
+    guarded(async () => {
+      const context = await erasureContext(dependencies, request.requestId);
+      await refuseForgotten(context, request);
+      return eraseIn(await workOf(context, request), false);
+    });
 
   /** Searches one store for what is left of the people, all of them at once; what came in its planned tables meanwhile is erased as well. */
   const scanStore = (request: StoreRequest): Promise<{ readonly hits: number }> =>
@@ -87,6 +91,7 @@ export function erasureActivities(dependencies: ActivityDependencies) {
       const { plan, manifest } = context;
       const { store, classes } = context.at(request.index);
       if (await closedHeld(store, plan.run)) return { hits: 0 };
+      await refuseForgotten(context, request);
       const catalog = await readCatalog(store);
       const scope = await readScanScope(store, catalog, manifest);
       const now = await clockOf(store);
@@ -166,6 +171,13 @@ export function erasureActivities(dependencies: ActivityDependencies) {
     });
 
   return { openErasure: openErasureOf, eraseStore, scanStore, finishErasure };
+
+  /** Of nobody nothing is found: a store that was restored, or emptied by hand, must not look like one that is clean. */
+  async function refuseForgotten({ plan, at }: ErasureContext, { requestId, index }: StoreRequest): Promise<void> {
+    const { store } = at(index);
+    if ((await countKeys(store, plan.run)).keys > 0 || (await readCertificate(home.db, plan.run)) !== null) return;
+    throw refusal('restored', `${store.name} has lost whom ${requestId} is about: nothing is erased or searched there`);
+  }
 
   async function workOf(context: ErasureContext, { requestId, index }: StoreRequest): Promise<StoreWork> {
     const { plan, manifest } = context;

@@ -26,6 +26,8 @@ import * as store0020 from './migrations/0020-protected.ts';
 import * as home0020 from './migrations/0020-protected-home.ts';
 import * as home0023 from './migrations/0023-plans-home.ts';
 import * as store0025 from './migrations/0025-search.ts';
+import * as store0026 from './migrations/0026-forget.ts';
+import * as home0026 from './migrations/0026-forget-home.ts';
 
 const STORE_MIGRATIONS = {
   '0001-store': store0001,
@@ -38,6 +40,7 @@ const STORE_MIGRATIONS = {
   '0017-obligations': store0017,
   '0020-protected': store0020,
   '0025-search': store0025,
+  '0026-forget': store0026,
 };
 const HOME_MIGRATIONS = {
   '0001-store': store0001,
@@ -65,6 +68,8 @@ const HOME_MIGRATIONS = {
   '0020-protected-home': home0020,
   '0023-plans-home': home0023,
   '0025-search': store0025,
+  '0026-forget': store0026,
+  '0026-forget-home': home0026,
 };
 
 type Migrations = Readonly<Record<string, { statements: readonly string[]; up(db: Kysely<unknown>): Promise<void> }>>;

@@ -7,8 +7,10 @@ import { describe } from '../database/errors.ts';
 import { noLoopFaults, type LoopFaults } from '../database/faults.ts';
 import { isCurrent } from '../database/migrate.ts';
 import { sealConsents } from '../database/permission/seal.ts';
+import { forgetProtected } from '../database/retention/protected.ts';
 import { currentManifest } from '../database/runs.ts';
 import { dispatchOutbox, forgottenRequests, noteStarts } from '../database/serving/outbox.ts';
+import { forgetEnded } from '../database/requests/forget.ts';
 import { dueNews } from '../database/requests/news.ts';
 import { spreadTombstones } from '../database/requests/tombstones.ts';
 import { replicator } from '../database/serving/replicator.ts';
@@ -74,6 +76,7 @@ export function startProbityLoops(options: ProbityLoopsOptions): ProbityLoops {
     perStore('sink', drains),
     perStore('replica', replicates),
     perStore('tombstones', buries),
+    perStore('forget', forgets),
   ];
 
   return {
@@ -174,6 +177,19 @@ export function startProbityLoops(options: ProbityLoopsOptions): ProbityLoops {
       return false;
     };
     return { name, everyMs: TOMBSTONES_EVERY_MS, turn };
+  }
+
+  function forgets(name: string): Loop {
+    const turn = async (): Promise<boolean> => {
+      const manifest = await inForce();
+      if (manifest?.stores[name] === undefined) return false;
+      const store = pool.get(manifest, name);
+      if (!(await isCurrent(store, name === home.name))) return false;
+      await forgetEnded(home, store);
+      await forgetProtected(home, store, { manifest, storeNamed: (it) => pool.get(manifest, it) });
+      return false;
+    };
+    return { name, everyMs: SWEEP_EVERY_MS, turn };
   }
 
   function replicates(name: string): Loop | null {

@@ -1,4 +1,5 @@
 import { clockOf as storeClock } from '../../database/clock.ts';
+import { forgetEverywhere } from '../../database/requests/forget.ts';
 import { changeRequest, type Done } from '../../database/requests/verbs.ts';
 import type { RequestRow } from '../../database/requests/model.ts';
 import { articlesFor, refusalArticle } from '../../domain/requests/articles.ts';
@@ -146,6 +147,7 @@ export async function act(
     };
   });
   if (changed === null) throw noSuchRequest(id);
+  if (isOver(changed.state)) await forgetEverywhere(home, project.stores.values());
   return changed;
 }
 

@@ -2,6 +2,7 @@ import { sql, type Kysely } from 'kysely';
 import { clockOf as storeClock } from '../../database/clock.ts';
 import { translating } from '../../database/errors.ts';
 import type { RequestRow } from '../../database/requests/model.ts';
+import { forgetEverywhere } from '../../database/requests/forget.ts';
 import { IDENTITY_VERBS } from '../../database/requests/seeds.ts';
 import { encryptIdentities, openManyIdentities, storeIdentities } from '../../database/requests/vault.ts';
 import { changeRequest } from '../../database/requests/verbs.ts';
@@ -104,6 +105,8 @@ async function note(
     };
   });
   if (changed === null) throw noSuchRequest(id);
+  // Of the plan that was dropped.
+  await forgetEverywhere(home, project.stores.values());
   return changed;
 }
 

@@ -11,16 +11,17 @@ import type { Store } from '../store.ts';
 import { readyRequests } from './batches.ts';
 import { readApproval, readPreapproval } from './decisions.ts';
 import { countErasure } from './erasure/count.ts';
-import { removeKeys, type HeldElsewhere } from './erasure/keys.ts';
+import type { HeldElsewhere } from './erasure/keys.ts';
 import { openErasure } from './erasure/target.ts';
 import { openedByAnyOf, recordExceptions, type Exception } from './exceptions.ts';
+import { forgetRun } from './forget.ts';
 import { heldAnywhere } from './held.ts';
 import { makePlan } from './make-plan.ts';
 import type { RequestRow } from './model.ts';
 import { MovedOn, movePlanned, readPlanned } from './planned.ts';
 import { planRequests } from './planner.ts';
 import { currentPlan } from './plans.ts';
-import { removePeople, runPeople } from './run-people.ts';
+import { runPeople } from './run-people.ts';
 
 export interface PlanningEnvelope {
   readonly home: Store;
@@ -156,8 +157,7 @@ async function judgeRows(planning: PlanningEnvelope, rows: readonly RequestRow[]
     for (const { person } of held) except(person, 'held');
     return codes;
   } finally {
-    for (const store of stores.values()) await removeKeys(store, run);
-    await removePeople(home, run);
+    await forgetRun(home, stores.values(), run);
   }
 }
 

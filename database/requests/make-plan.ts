@@ -6,13 +6,12 @@ import type { KeyProvider } from '../../domain/requests/vault.ts';
 import type { ManifestVersion } from '../runs.ts';
 import { inTransaction, type Store } from '../store.ts';
 import { joinPlan, newBatchNumber, type BatchOrigin } from './batches.ts';
-import { removeKeys } from './erasure/keys.ts';
+import { forgetEverywhere, forgetRun } from './forget.ts';
 import type { RequestRow } from './model.ts';
 import { lockPeople, moveBatch, MovedOn, moveRows } from './planned.ts';
 import { planRequests } from './planner.ts';
 import { saveErasurePlan, type BoundPlan } from './plans.ts';
 import { requestColumns } from './read.ts';
-import { removePeople } from './run-people.ts';
 
 export interface MakingPlan {
   readonly home: Store;
@@ -51,13 +50,6 @@ export async function makePlan(making: MakingPlan): Promise<MadePlan> {
   const { home, stores, version, rows, actor, asOf, progress, vault = null } = making;
   const id = making.id ?? (await newBatchNumber(home));
   const run = `erasure-${randomBytes(6).toString('hex')}`;
-  const earlier = await runsOf(home, id, rows);
-  const forget = async (runs: readonly string[]): Promise<void> => {
-    for (const it of runs) {
-      for (const store of stores.values()) await removeKeys(store, it);
-      await removePeople(home, it);
-    }
-  };
   try {
     const planning = { home, stores, manifest: version.manifest, manifestHash: version.hash, id, rows, run, asOf, vault };
     const { plan, unknown, why } = await planRequests({ ...planning, ...(progress && { progress }) });
@@ -68,7 +60,7 @@ export async function makePlan(making: MakingPlan): Promise<MadePlan> {
       ...(said === null ? [] : [said]),
     ];
     if (plan === null || problems.length > 0) {
-      await forget([run]);
+      await forgetRun(home, stores.values(), run);
       return { problems };
     }
     const known = rows.filter((row) => !unknown.includes(row.id));
@@ -81,10 +73,11 @@ export async function makePlan(making: MakingPlan): Promise<MadePlan> {
       if (isBatch(id)) await moveBatch(trx, id, 'planned', { ...moving, code: null });
       return saved;
     });
-    await forget(earlier);
+    // Of plans that this one replaces, and of whoever has left another batch for it.
+    await forgetEverywhere(home, stores.values());
     return { bound: { hash, plan }, unknown: unknown.map((it) => ({ id: it, why: why.get(it) ?? UNKNOWN })) };
   } catch (error) {
-    await forget([run]);
+    await forgetRun(home, stores.values(), run);
     throw error;
   }
 }
@@ -107,12 +100,3 @@ async function lockRows(trx: Transaction<unknown>, id: string, requests: readonl
 }
 
 const REPLANNED: readonly string[] = ['open', 'planned'];
-
-/** Of plans that this one replaces; those of other batches stay, for those that remain in them. */
-async function runsOf(home: Store, id: string, rows: readonly RequestRow[]): Promise<string[]> {
-  const { rows: found } = await sql<{ run: string }>`
-    select distinct p.body ->> 'run' as run from unnest(${[id, ...rows.map((row) => row.id)]}::text[]) it (id)
-    cross join lateral (select b.plan_hash from probity.request_plan b where b.request_id = it.id order by b.plan_number desc limit 1) b
-    join probity.plan p on p.hash = b.plan_hash order by 1`.execute(home.db);
-  return found.map(({ run }) => run);
-}

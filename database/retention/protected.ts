@@ -59,3 +59,21 @@ export async function shareProtected(home: Store, store: Store, sources: NameSou
       select it.subject, it.identity, it.value from ${given} order by 1, 2, 3 on conflict do nothing`.execute(trx);
   });
 }
+
+/** Whoever no purge need spare any more, since their request is over, is not known to the store by that any longer. Purges that run see the same. */
+export async function forgetProtected(home: Store, store: Store, sources: NameSources): Promise<void> {
+  if (store.name === home.name) return;
+  const { rows: known } = await translating(store, () =>
+    sql<{ subject: string; value: string }>`
+      select p.subject, p.value from probity.protected_subject p where p.identity = ${KEY_IDENTITY} order by 1, 2`.execute(store.db),
+  );
+  if (known.length === 0) return;
+  const { rows: over } = await translating(home, () =>
+    sql`
+      select from unnest(${known.map((it) => it.subject)}::text[], ${known.map((it) => it.value)}::text[]) it (subject, value)
+      where not exists (select from probity.protected_subject p where p.subject = it.subject and p.value = it.value) limit 1`.execute(
+      home.db,
+    ),
+  );
+  if (over.length > 0) await shareProtected(home, store, sources);
+}
