@@ -1,8 +1,9 @@
 import { readCatalog } from '../database/catalog.ts';
 import { StoreError } from '../database/errors.ts';
+import { readPath } from '../database/path.ts';
 import { unfitByPostgres, type Unfit } from '../database/requests/erasure/wanted.ts';
 import { openStore } from '../database/store.ts';
-import type { Environment } from '../database/stores.ts';
+import { tablesOf, type Environment } from '../database/stores.ts';
 import type { Catalog } from '../domain/catalog.ts';
 import { checkManifest } from '../domain/check/check.ts';
 import { problem } from '../manifest/codes.ts';
@@ -34,8 +35,8 @@ export async function check(path: string, env: Environment, mode: Manifest['mode
   const catalogs: Record<string, Catalog> = {};
   const unfit: Unfit[] = [];
   const unreachable: Record<string, string> = {};
-  for (const [name, { url }] of Object.entries(remainder.stores)) {
-    const found = await lookAt(name, url, env, remainder);
+  for (const name of Object.keys(remainder.stores)) {
+    const found = await lookAt(remainder, name, env);
     if (typeof found === 'string') unreachable[name] = found;
     else {
       catalogs[name] = found.catalog;
@@ -56,12 +57,15 @@ interface LookedAt {
   readonly unfit: readonly Unfit[];
 }
 
-async function lookAt(name: string, url: string, env: Environment, manifest: Manifest): Promise<LookedAt | string> {
+async function lookAt(manifest: Manifest, name: string, env: Environment): Promise<LookedAt | string> {
   let store;
   try {
-    store = openStore({ name, url: resolveSecrets(url, env), max: 1 });
-    const catalog = await readCatalog(store);
-    return { catalog, unfit: await unfitByPostgres(store, catalog, manifest) };
+    const url = resolveSecrets(manifest.stores[name]!.url, env);
+    store = openStore({ name, url, max: 1, declared: tablesOf(manifest, name), guarded: false });
+    const catalog = { ...(await readCatalog(store)), path: await readPath(store) };
+    // Values are tried only where no stranger's code can be met.
+    const unfit = catalog.path.intruders.length > 0 ? [] : await unfitByPostgres(store, catalog, manifest);
+    return { catalog, unfit };
   } catch (error) {
     if (error instanceof StoreError || error instanceof MissingSecret) return error.message;
     throw error;

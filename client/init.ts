@@ -30,7 +30,7 @@ export async function draft({ stores, env, organisation, timezone }: InitOptions
   const storeUrls: Record<string, string> = {};
   for (const argument of stores) {
     const named = address(argument, env);
-    const store = openStore({ name: named.name ?? 'store', url: named.url });
+    const store = openStore({ name: named.name ?? 'store', url: named.url, guarded: false });
     try {
       const catalog = await readCatalog(store);
       const name = named.name ?? storeName(catalog.database);

@@ -1,7 +1,8 @@
-import { Kysely, sql, type Transaction } from 'kysely';
+import { CompiledQuery, Kysely, sql, type Transaction } from 'kysely';
 import pg from 'pg';
 import { StoreDialect } from './dialect.ts';
-import { isOutOfReach, StoreError, translating } from './errors.ts';
+import { describe, isOutOfReach, StoreError, translating } from './errors.ts';
+import { refuseIntruders, type Asked } from './path.ts';
 
 /** Long enough for a server across an ocean or one that is just waking; longer, and a wrong address looks like a hang. Milliseconds. */
 export const CONNECT_TIMEOUT_MS = 10_000;
@@ -10,6 +11,8 @@ export const DEFAULT_POOL_SIZE = 6;
 /** Idle connections go back soon, but survive the pause between two batches. Milliseconds. */
 const IDLE_TIMEOUT_MS = 30_000;
 const APPLICATION_NAME = 'probity';
+/** Statements outside of transactions of ours rely on a look at the path that is this old at most. Milliseconds. */
+const PATH_TRUSTED_MS = 1_000;
 
 export interface StoreOptions {
   /** The manifest's name of the store. */
@@ -19,6 +22,10 @@ export interface StoreOptions {
   readonly applicationName?: string;
   /** Most connections at the same time. A caller that waits longer than `CONNECT_TIMEOUT_MS` for a free one fails. */
   readonly max?: number;
+  /** Tables that the manifest declares, as `schema.table`: whoever owns one can run code as our role anyway, and is trusted. */
+  readonly declared?: readonly string[];
+  /** False: for those alone who look whether the path is safe, and read with a path of their own. */
+  readonly guarded?: boolean;
 }
 
 /** One database that the manifest names, with a pool of connections. No session state anywhere: it works behind pgbouncer. */
@@ -30,13 +37,16 @@ export interface Store {
    */
   readonly db: Kysely<unknown>;
   readonly pool: pg.Pool;
+  /** Grows with the manifests that this process works with. */
+  readonly declared: Set<string>;
+  readonly guarded: boolean;
   /** Waits for checked-out connections. May be called more than once. */
   close(): Promise<void>;
 }
 
 /** Makes the pool; connects to nothing yet. Throws a `StoreError` when the URL is not one. */
 export function openStore(options: StoreOptions): Store {
-  const { name, url, applicationName = APPLICATION_NAME, max = DEFAULT_POOL_SIZE } = options;
+  const { name, url, applicationName = APPLICATION_NAME, max = DEFAULT_POOL_SIZE, guarded = true } = options;
   if (!/^postgres(ql)?:\/\//.test(url) || !URL.canParse(url)) {
     // The parser's own error would carry the URL, and with it the password.
     throw new StoreError({
@@ -59,9 +69,28 @@ export function openStore(options: StoreOptions): Store {
   // Without listeners a terminated backend would end our process. The query that used the connection fails on its own.
   pool.on('error', () => undefined);
   pool.on('connect', (client) => client.on('error', () => undefined));
-  const db = new Kysely<unknown>({ dialect: new StoreDialect({ pool }) });
+  const declared = new Set(options.declared);
+  const connect = guarded ? guardedConnect(pool, { name, declared }) : () => pool.connect();
+  const db = new Kysely<unknown>({ dialect: new StoreDialect({ pool: { connect, end: () => pool.end(), options: pool.options } }) });
   let closing: Promise<void> | null = null;
-  return { name, db, pool, close: () => (closing ??= pool.end()) };
+  return { name, db, pool, declared, guarded, close: () => (closing ??= pool.end()) };
+}
+
+/** A connection over which no stranger's operator is run, as far as we looked a moment ago. */
+function guardedConnect(pool: pg.Pool, store: Asked): () => Promise<pg.PoolClient> {
+  let lookedAt = Number.NEGATIVE_INFINITY;
+  return async () => {
+    const client = await pool.connect();
+    if (performance.now() - lookedAt < PATH_TRUSTED_MS) return client;
+    try {
+      await refuseIntruders(store, (text, values) => client.query(text, [...values]));
+    } catch (error) {
+      client.release(isOutOfReach(describe(error, { store: store.name })));
+      throw error;
+    }
+    lookedAt = performance.now();
+    return client;
+  };
 }
 
 /**
@@ -84,7 +113,8 @@ export interface TransactionOptions {
 }
 
 /**
- * Runs `fn` in one transaction in which row-level security raises an error instead of silently hiding rows from us.
+ * Runs `fn` in one transaction in which row-level security raises an error instead of silently hiding rows from us, and in whose path no
+ * stranger's object stands: triggers of the company may rely on the path, so it stays theirs.
  * Settings are local to the transaction, since behind pgbouncer a session is shared with strangers. Errors leave as `StoreError`.
  */
 export async function inTransaction<T>(
@@ -106,6 +136,9 @@ export async function inTransaction<T>(
     begin.execute(async (trx) => {
       const calls = Object.entries(settings).map(([key, value]) => sql`pg_catalog.set_config(${key}, ${value}, true)`);
       await sql`select ${sql.join(calls)}`.execute(trx);
+      // Behind pgbouncer the session, and its path, may be another's than the one that was looked at. Where the path is given there is none to fear.
+      if (store.guarded && settings['search_path'] === undefined)
+        await refuseIntruders(store, (text, values) => trx.executeQuery(CompiledQuery.raw(text, [...values])));
       return fn(trx);
     }),
   );

@@ -1,5 +1,6 @@
 import { openStore, type Store } from './store.ts';
 import type { Manifest } from '../manifest/model.ts';
+import { inStore, storeOf } from '../manifest/ids.ts';
 import { resolveSecrets } from '../manifest/secrets.ts';
 
 /** The stores that this process is connected to: one pool for each address, whichever manifest names it. */
@@ -21,6 +22,7 @@ export function storePool(env: Environment, applicationName: string): StorePool 
     const key = `${name}\n${url}`;
     const store = open.get(key) ?? openStore({ name, url, applicationName });
     open.set(key, store);
+    for (const table of tablesOf(manifest, name)) store.declared.add(table);
     return store;
   };
   return {
@@ -34,4 +36,9 @@ export function storePool(env: Environment, applicationName: string): StorePool 
       await Promise.all([...open.values()].map((store) => store.close()));
     },
   };
+}
+
+/** Those that a manifest declares in a store, as `schema.table`. */
+export function tablesOf(manifest: Manifest, store: string): string[] {
+  return Object.keys(manifest.tables).flatMap((id) => (storeOf(id) === store ? [inStore(id)] : []));
 }

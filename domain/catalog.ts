@@ -12,6 +12,32 @@ export interface Catalog {
   };
   /** By `schema.table`; every table and view that is not the system's, an extension's, temporary or ours. */
   readonly tables: Readonly<Record<string, CatalogTable>>;
+  /** Left out where it was not asked for. */
+  readonly path?: SearchPath;
+}
+
+/** Where our role's statements look for operators, functions and types, as far as it is anybody's whom we do not trust. */
+export interface SearchPath {
+  readonly intruders: readonly Intruder[];
+  readonly creators: readonly Creator[];
+}
+
+/** A stranger's object that can stand in the place of Postgres's own, or of the company's. */
+export interface Intruder {
+  readonly kind: 'operator' | 'function' | 'type' | 'cast' | 'schema' | 'table';
+  /** As DDL names it, quoted where needed. */
+  readonly name: string;
+  /** The role that owns it. */
+  readonly owner: string;
+}
+
+/** A role that may put such an object there. */
+export interface Creator {
+  /** In a schema of the path or in ours, or a schema in the database that would come first in the path. */
+  readonly kind: 'schema' | 'database';
+  readonly name: string;
+  /** Null: everybody. */
+  readonly role: string | null;
 }
 
 export interface CatalogTable {

@@ -318,6 +318,16 @@ export const CODES = {
     title: 'A value that the column cannot hold',
     help: '`on_erase` says what a column holds in rows that stay although an erasure is about them. Its type, NOT NULL, a check or a unique index refuses that: name another value, `null` or `generated`. Keys, references and times that rules count from are never masked.',
   },
+  P160: {
+    severity: 'error',
+    title: 'A stranger’s object could run as our role',
+    help: 'It stands in a schema of our role’s search path (or in ours, or is a cast) and bears the name of something of Postgres’s or the company’s, whose place it takes for some types. Nothing runs in this store while it is there. Drop it, give it to a role that is trusted (a superuser, the owner of the database, our role, the owner of a declared table), or take its schema out of our role’s path: `alter role … set search_path = …`.',
+  },
+  P161: {
+    severity: 'warning',
+    title: 'Others may create where our role looks for operators',
+    help: 'Such an object stops every run as soon as it is noticed, but may have run once by then. `public` is open to everybody in databases made before Postgres 15. Revoke CREATE as shown, or take the schema out of our role’s path.',
+  },
 } as const satisfies Record<string, Entry>;
 
 export type Code = keyof typeof CODES;

@@ -11,6 +11,7 @@ import { checkCycles } from './cycles.ts';
 import { checkMinimisation } from './minimise.ts';
 import { checkNames } from './names.ts';
 import { checkOnErase } from './on-erase.ts';
+import { checkPath } from './path.ts';
 import { checkPermission } from './permission.ts';
 import { checkReferences } from './references.ts';
 import { checkSubjects } from './subjects.ts';
@@ -42,6 +43,7 @@ const RULES = [
   checkCycles,
   checkReferences,
   checkAccess,
+  checkPath,
   checkSubjects,
   checkPermission,
   checkConsents,
