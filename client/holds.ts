@@ -99,9 +99,10 @@ export async function holdSubject(
   const stores: Store[] = [];
   const notReached: string[] = [];
   for (const [name, store] of project.stores) {
-    const edges = storeEdges(await readCatalog(store), manifest);
+    const catalog = await readCatalog(store);
+    const edges = storeEdges(catalog, manifest);
     const wanted = options.store === null || options.store === name;
-    const named = reachedElsewhere(edges, manifest, name, options.subject);
+    const named = reachedElsewhere(edges, manifest, catalog, options.subject);
     if (!wanted || reached(edges, manifest, name, options.subject).length + named.size === 0) {
       notReached.push(name);
       continue;

@@ -62,7 +62,7 @@ export function toCanonical(parsed: ParsedManifest): Manifest {
     })),
     tables: mapValues(parsed.tables, table),
     ignored: parsed.ignore,
-    references: parsed.references,
+    references: parsed.references.map((it) => ({ ...it, as: it.as ?? null })),
     shared: parsed.shared.map((it) => ({ table: it.table, owners: it.owners, onErase: it.on_erase, lastOwner: it.last_owner })),
     recipients: mapValues(parsed.recipients, (it) => ({
       role: it.role,

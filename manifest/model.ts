@@ -192,7 +192,17 @@ export interface Reference {
   readonly when: Readonly<Record<string, string | number | boolean>>;
   /** A subject (`customer`), one of its identities (`customer.email`), or a column id. */
   readonly to: string;
+  /** Null: what the catalog says plainly; see domain/people/roles.ts. */
+  readonly as: ReferenceRole | null;
+  /** Columns that say who it is, too, and go along with the reference. */
+  readonly with: readonly string[];
 }
+
+/**
+ * What a reference to a person, or to what a person owns, means for the row. `owner`: the row is about them and goes with them. `mention`: it names
+ * them only; the reference goes, the row stays. `both`: it has several owners; it stays for the others and goes with the last.
+ */
+export type ReferenceRole = 'owner' | 'mention' | 'both';
 
 export interface SharedTable {
   readonly table: TableId;

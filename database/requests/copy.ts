@@ -150,7 +150,8 @@ async function copySubject(copy: StoreCopy, erasure: StoreErasure, { trx, now, w
     tables: erasure.tables.map((plan) => ({
       name: plan.table,
       live: catalog.tables[plan.table]!,
-      plan: { ...plan, floor: null },
+      // Nobody has asked for anything to go: what several own is theirs, too, and what only mentions them is not.
+      plan: { ...plan, floor: null, ways: plan.ways.map((way) => ({ ...way, together: null })), mentions: [] },
       masks: null,
       detachable: [],
     })),

@@ -97,7 +97,7 @@ function behind(edge: Edge, ways: TableErasure['ways']): ErasureWay[] {
   return ways.map((way) => ({
     ...way,
     steps: [edge, ...way.steps],
-    unnamed: way.unnamed.map((it) => ({ ...it, hop: it.hop + 1 })),
     shared: way.shared === null ? null : { ...way.shared, hop: way.shared.hop + 1 },
+    together: way.together === null ? null : { ...way.together, hop: way.together.hop + 1 },
   }));
 }

@@ -58,11 +58,11 @@ export function reached(edges: readonly Edge[], manifest: Manifest, store: strin
 export function reachedElsewhere(
   edges: readonly Edge[],
   manifest: Manifest,
-  store: string,
+  catalog: Catalog,
   subject: string,
 ): ReadonlyMap<string, readonly NamedElsewhere[]> {
-  const ways = declaredTables(manifest, store).map(
-    (table) => [table, namedElsewhere(table, edges, manifest, store).filter((way) => way.subject === subject)] as const,
+  const ways = declaredTables(manifest, catalog.store).map(
+    (table) => [table, namedElsewhere(table, edges, manifest, catalog).filter((way) => way.subject === subject)] as const,
   );
   return new Map(ways.filter(([, found]) => found.length > 0));
 }

@@ -109,7 +109,7 @@ function ownProtection(scope: Scope, table: string, alias: string): Reason[] {
   const { holds } = scope;
   const anybody = holds.subjects.length + holds.requested.length > 0;
   const paths = anybody ? subjectPaths(table, scope.edges, scope.manifest, scope.store) : [];
-  const elsewhere = anybody ? namedElsewhere(table, scope.edges, scope.manifest, scope.store) : [];
+  const elsewhere = anybody ? namedElsewhere(table, scope.edges, scope.manifest, scope.catalog) : [];
   const requested = ({ subject }: { readonly subject: string }): boolean => holds.requested.includes(subject);
   const reasons = [
     ...heldReasons(table, alias, holds, { paths, elsewhere, catalog: scope.catalog }),

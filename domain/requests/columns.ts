@@ -52,7 +52,7 @@ export function unclassifiedColumns(live: CatalogTable, { columns }: TableDeclar
 }
 
 /** Which purposes use a table and its columns, and which of these go on. */
-class Uses {
+export class Uses {
   readonly #declared: TableDeclaration;
   /** What was declared when the request came; a purpose that was added since keeps nothing. */
   readonly #before: TableDeclaration | undefined;

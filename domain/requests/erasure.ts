@@ -3,10 +3,11 @@ import type { Manifest } from '../../manifest/model.ts';
 import type { Catalog, CatalogTable } from '../catalog.ts';
 import { canDetach, cycleFix, cycleText, rigidCycles } from '../retention/cycles.ts';
 import type { Edge } from '../retention/graph.ts';
-import { judgeTable, personalParts, unclassifiedColumns } from './columns.ts';
+import { judgeTable, personalParts, unclassifiedColumns, Uses } from './columns.ts';
 import { crossReferences, erasureGraph, inOrder, KEY_IDENTITY, endsOf, type ErasureGraph } from './graph.ts';
 import type { ErasureProblem, ErasureScope, ErasureWay, IncomingEdge, SharedRows, StoreErasure, TableErasure } from './model.ts';
 import { executionOrder, type Before } from './order.ts';
+import { mentionsOf, ownersOf } from './owners.ts';
 import { erasureWays } from './ways.ts';
 
 /**
@@ -73,19 +74,24 @@ class ErasurePlanner {
       return [];
     }
     this.#polymorphic(table);
-    if (ways.length === 0 && personalParts(this.#graph, live, declared).length === 0) return [];
+    const uses = new Uses(declared, this.#before.tables[id], this.#scope);
+    const mentions = mentionsOf(this.#graph, table, live, (column) => uses.isEnded(column));
+    if (ways.length + mentions.length === 0 && personalParts(this.#graph, live, declared).length === 0) return [];
     const judged = judgeTable(this.#graph, table, declared, this.#before.tables[id], this.#scope);
     const nobody = ways.length === 0;
-    if (nobody && judged.json.length === 0) return [];
+    if (nobody && judged.json.length + mentions.length === 0) return [];
+    if (!nobody) this.#unclear(table);
     const planned: TableErasure = {
       table,
       ways,
       ...judged,
-      // Rows that name people only inside JSON are nobody's: the names go, and the rows stay.
+      // Rows that only mention people are not theirs: the names go, and the rows stay.
       ...(nobody ? { rows: 'keep' as const, masks: [], masksWhenPinned: [], spared: [] } : {}),
       floor: declared.floor,
       incoming: judged.rows === 'delete' && !nobody ? this.#incoming(table) : [],
       shared: this.#shared(table),
+      owners: ownersOf(this.#graph, table),
+      mentions,
     };
     if (planned.rows !== 'delete' && !nobody) this.#unclassified(table, unclassifiedColumns(live, declared));
     this.#writable(planned, live);
@@ -167,10 +173,10 @@ class ErasurePlanner {
   }
 
   /** What stands in the way of a table's part of the plan: privileges, row security, rules, and kinds that are never written. */
-  #writable({ table, rows, masks, json, incoming }: TableErasure, live: CatalogTable): void {
+  #writable({ table, rows, masks, json, mentions, incoming }: TableErasure, live: CatalogTable): void {
     const { catalog } = this.#graph;
     const deletes = rows === 'delete';
-    const updates = masks.length > 0 || json.length > 0;
+    const updates = masks.length + json.length + mentions.length > 0;
     if (deletes || updates) {
       if (live.refused !== null) this.#problem('cannot_write', table, `is not changed: ${live.refused}`);
       for (const rule of live.rules)
@@ -194,6 +200,24 @@ class ErasurePlanner {
           `references rows that go, and role \`${catalog.role.name}\` may not cut that: grant update`,
         );
     }
+  }
+
+  /** Who its rows are about decides what goes with whom: nobody guesses it. */
+  #unclear(table: string): void {
+    const { edges, subject } = this.#graph;
+    const unclear = [
+      ...edges.filter(({ from, as }) => from === table && as === 'unclear'),
+      ...crossReferences(this.#graph, table).filter(({ as }) => as === 'unclear').map((it) => ({ ...it, columns: [it.column] })), // prettier-ignore
+    ];
+    const [first] = unclear;
+    if (first === undefined) return;
+    const names = [...new Set(unclear.map(({ columns }) => `\`${columns.join(', ')}\``))].join(', ');
+    const fix = 'say `as: owner`, `mention` or `both` of each under `references`';
+    this.#problem(
+      'unclear',
+      table,
+      `refers by ${names} to people, and nothing says which of them its rows are about (${first.because}); a request of ${subject} waits for that: ${fix}`,
+    );
   }
 
   #problem(code: ErasureProblem['code'], table: string, what: string): void {

@@ -1,8 +1,9 @@
 import { inStore, storeOf } from '../../manifest/ids.ts';
-import type { Manifest, SharedTable } from '../../manifest/model.ts';
+import type { Manifest, Reference, SharedTable } from '../../manifest/model.ts';
 import { canonicalJson } from '../canonical.ts';
 import type { Catalog } from '../catalog.ts';
-import { referenceTarget, storeEdges, type Edge } from '../retention/graph.ts';
+import type { ResolvedRole, Role } from '../people/roles.ts';
+import { crossRoles, referenceTarget, rootOf, storeEdges, type Edge } from '../retention/graph.ts';
 
 /** How ways and columns call the subject's key; everything else is the name of an identity. */
 export const KEY_IDENTITY = 'key';
@@ -13,6 +14,8 @@ export interface ErasureGraph {
   readonly catalog: Catalog;
   readonly manifest: Manifest;
   readonly edges: readonly Edge[];
+  /** What references to people of other stores mean for their rows. */
+  readonly cross: ReadonlyMap<Reference, ResolvedRole>;
   readonly shared: readonly SharedEdge[];
 }
 
@@ -31,17 +34,11 @@ export function erasureGraph(subject: string, catalog: Catalog, manifest: Manife
   const shared = manifest.shared
     .filter((rule) => storeOf(rule.table) === catalog.store)
     .flatMap((rule) => edges.filter(isBetween(rule)).map((owners) => ({ owners, rule })));
-  return { subject, catalog, manifest, edges, shared };
+  return { subject, catalog, manifest, edges, cross: crossRoles(catalog, manifest), shared };
 }
 
 function isBetween({ table, owners }: SharedTable): (edge: Edge) => boolean {
   return (edge) => edge.from === inStore(owners) && edge.to === inStore(table);
-}
-
-/** The partitioned table at the top, or the table itself. */
-function rootOf(catalog: Catalog, table: string): string {
-  const parent = catalog.tables[table]?.partitionOf ?? null;
-  return parent === null ? table : rootOf(catalog, parent);
 }
 
 /** A reference that foreign keys of several partitions repeat is one. */
@@ -79,16 +76,18 @@ export interface DirectEnd {
   readonly columns: readonly string[];
   readonly identity: string;
   readonly asText: boolean;
+  /** The subject is one of several owners of the row. */
+  readonly both: boolean;
 }
 
-/** Who the rows of a table name without any hop; first by its key. */
+/** Whose the rows of a table are by what they say themselves; first by its key. What only mentions the subject is left out. */
 export function directEnds(graph: ErasureGraph, table: string): DirectEnd[] {
   const declared = graph.manifest.subjects[graph.subject];
   if (declared === undefined || isOthersOwn(graph, table)) return [];
   const home = homeOf(graph);
-  if (home === table) return [{ columns: declared.key, identity: KEY_IDENTITY, asText: false }];
+  if (home === table) return [{ columns: declared.key, identity: KEY_IDENTITY, asText: false, both: false }];
   if (home === null) return elsewhere(graph, table);
-  const ends = graph.edges.flatMap((edge) => (edge.from === table && edge.to === home ? endsOf(graph, edge) : []));
+  const ends = graph.edges.flatMap((edge) => (edge.from === table && edge.to === home && edge.as !== 'mention' ? endsOf(graph, edge) : []));
   const byMeaning = Map.groupBy(ends, (it) => canonicalJson([it.columns, it.identity]));
   return [...byMeaning.values()].map(([first]) => first!).sort((one, other) => isKey(other) - isKey(one));
 }
@@ -100,31 +99,40 @@ export function endsOf(graph: ErasureGraph, edge: Edge): DirectEnd[] {
   const declared = graph.manifest.subjects[graph.subject];
   if (declared === undefined || edge.to !== homeOf(graph) || Object.keys(edge.when).length > 0) return [];
   const { asText } = edge;
+  const both = edge.as === 'both';
   const carried = declared.key.map((column) => edge.columns[edge.toColumns.indexOf(column)]).filter((it) => it !== undefined);
-  if (carried.length === declared.key.length) return [{ columns: carried, identity: KEY_IDENTITY, asText }];
+  if (carried.length === declared.key.length) return [{ columns: carried, identity: KEY_IDENTITY, asText, both }];
   const identity = identityOf(graph, edge.toColumns);
-  return identity === null ? [] : [{ columns: edge.columns, identity, asText }];
+  return identity === null ? [] : [{ columns: edge.columns, identity, asText, both }];
 }
 
 /** References to a subject whose table another store holds. Types are compared where the values are. */
 function elsewhere(graph: ErasureGraph, table: string): DirectEnd[] {
-  return crossReferences(graph, table).flatMap(({ column, identity, polymorphic }) =>
-    polymorphic || identity === null ? [] : [{ columns: [column], identity, asText: false }],
+  return crossReferences(graph, table).flatMap(({ column, identity, polymorphic, as }) =>
+    polymorphic || identity === null || as === 'mention' ? [] : [{ columns: [column], identity, asText: false, both: as === 'both' }],
   );
 }
 
+export interface CrossReference {
+  readonly column: string;
+  /** Null: it is none that is followed. */
+  readonly identity: string | null;
+  readonly polymorphic: boolean;
+  readonly as: Role;
+  readonly because: string;
+  readonly with: readonly string[];
+}
+
 /** The manifest's references from a table to the subject in another store. */
-export function crossReferences(
-  graph: ErasureGraph,
-  table: string,
-): { readonly column: string; readonly identity: string | null; readonly polymorphic: boolean }[] {
-  const { catalog, manifest, subject } = graph;
-  const found = manifest.references.flatMap((reference) => {
+export function crossReferences(graph: ErasureGraph, table: string): CrossReference[] {
+  const { catalog, manifest, subject, cross } = graph;
+  const found = [...cross].flatMap(([reference, { role, because }]): CrossReference[] => {
     const column = reference.from.slice(reference.from.lastIndexOf('.') + 1);
     const target = referenceTarget(reference.to, manifest);
     if (reference.from !== `${catalog.store}.${table}.${column}` || target === null) return [];
     if (`${target.store}.${target.table}` !== manifest.subjects[subject]?.table) return [];
-    return [{ column, identity: identityOf(graph, target.columns), polymorphic: Object.keys(reference.when).length > 0 }];
+    const polymorphic = Object.keys(reference.when).length > 0;
+    return [{ column, identity: identityOf(graph, target.columns), polymorphic, as: role, because, with: reference.with }];
   });
   return inOrder(found);
 }

@@ -35,7 +35,7 @@ export interface StoreErasure {
 }
 
 export interface ErasureProblem {
-  readonly code: 'cycle' | 'not_reached' | 'cannot_write' | 'unclassified';
+  readonly code: 'cycle' | 'not_reached' | 'cannot_write' | 'unclassified' | 'unclear';
   /** `store.schema.table` */
   readonly table: string;
   /** A sentence that says what to do. */
@@ -67,6 +67,10 @@ export interface TableErasure {
   readonly incoming: readonly IncomingEdge[];
   /** What people share, such as a household: judged by who else owns it. */
   readonly shared: SharedRows | null;
+  /** Where several people own one row: all references that say so; the row stays while another of them is there. Otherwise empty. */
+  readonly owners: readonly Owner[];
+  /** Whoever's the row is, it loses what says that it was this person. */
+  readonly mentions: readonly Mention[];
 }
 
 export interface SparedColumn {
@@ -84,13 +88,29 @@ export interface ErasureWay {
   readonly identity: string;
   /** The columns and the identity have types that only their text compares. */
   readonly asText: boolean;
-  /**
-   * A row that names somebody itself is not also of whoever its references lead to (a gift sent to a friend's address). So the way counts
-   * only for rows where, for each of these, at least one of the columns is null: of the table itself (hop 0) or of a table on the way.
-   */
-  readonly unnamed: readonly { readonly hop: number; readonly columns: readonly string[] }[];
   /** The way goes through what people share: it counts only where nobody else owns that row. Null for the shared table itself, see `TableErasure.shared`. */
   readonly shared: { readonly hop: number; readonly owners: Edge } | null;
+  /** The way goes through a row that several people own: it counts only where none of the others is there any more. At hop 0 see `TableErasure.owners`. */
+  readonly together: { readonly hop: number; readonly owners: readonly Owner[] } | null;
+}
+
+/** One of several references of a row that say who owns it. */
+export interface Owner {
+  readonly subject: string;
+  readonly columns: readonly string[];
+  /** `key`, or an identity such as `email`. */
+  readonly identity: string;
+  readonly asText: boolean;
+  /** Column values under which it counts. */
+  readonly when: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** A reference by which a row names a person without being theirs alone. */
+export interface Mention {
+  /** From the row to the person. */
+  readonly way: ErasureWay;
+  /** What says who it is, and goes: columns of the reference that no foreign key cuts, and those that the manifest names with it. */
+  readonly columns: readonly string[];
 }
 
 /** A path in a JSON column at which a person's identity may stand. */

@@ -1,7 +1,8 @@
 import { canonicalJson } from '../canonical.ts';
 import { turned, type Edge } from '../retention/graph.ts';
 import { directEnds, endsOf, homeOf, isOthersOwn, type ErasureGraph } from './graph.ts';
-import type { ErasureWay } from './model.ts';
+import type { ErasureWay, Owner } from './model.ts';
+import { ownersOf } from './owners.ts';
 
 // What lies further away is reported, not forgotten; each hop is a join of every statement about the table.
 const MAX_HOPS = 6;
@@ -22,11 +23,8 @@ interface Hop {
 }
 
 /**
- * From which tables, and how, rows lead to a subject of this kind.
- *
- * A row is of whom it names itself. It is also of whoever the thing is about that it is a part of (its foreign key stands in its primary
- * key: a line of an order). What else it references counts only where it names nobody: an order that went to a friend's address is not the
- * friend's.
+ * From which tables, and how, rows lead to a subject of this kind: along references that say whose a row is (domain/people/roles.ts). A row that
+ * only mentions somebody is not theirs.
  */
 export function erasureWays(graph: ErasureGraph): ErasureWays {
   const distance = distances(graph);
@@ -69,7 +67,9 @@ function hopsFrom(graph: ErasureGraph, table: string, start: string | null): Hop
   if (table === homeOf(graph) || isOthersOwn(graph, table)) return [];
   const isOwnersEdge = (edge: Edge): boolean => graph.shared.some(({ owners }) => owners === edge);
   // Who owns something names its owner; the other owners are not named by it.
-  const along = graph.edges.filter((edge) => edge.from === table && edge.to !== table && !isOwnersEdge(edge));
+  const along = graph.edges.filter(
+    (edge) => edge.from === table && edge.to !== table && edge.as !== null && edge.as !== 'mention' && !isOwnersEdge(edge),
+  );
   const toOwners = graph.shared
     .filter(({ owners, rule }) => owners.to === table && (start === table || goesAlong(rule)))
     .map(({ owners, rule }): Hop => ({
@@ -91,66 +91,39 @@ function waysFrom(
   visited: readonly string[],
   start: string,
 ): ErasureWay[] {
-  const ends = directEnds(graph, table);
-  const here = ends.map((end): ErasureWay => ({ steps: [], ...end, unnamed: [], shared: null }));
+  const owners = ownersOf(graph, table);
+  const here = directEnds(graph, table).map(({ both, ...end }): ErasureWay => ({
+    steps: [],
+    ...end,
+    shared: null,
+    together: both ? { hop: 0, owners } : null,
+  }));
   if (table === homeOf(graph)) return here;
   const budget = MAX_HOPS - visited.length;
   const on = hopsFrom(graph, table, start)
     .filter(({ edge }) => !visited.includes(edge.to) && endsOf(graph, edge).length === 0)
     .filter(({ edge }) => (distance.get(edge.to) ?? Infinity) <= budget);
-  const plain = on.filter(({ edge }) => edge.to === homeOf(graph) && Object.keys(edge.when).length === 0);
-  const named = [...ends, ...plain.map(({ edge }) => edge)];
-  const naming = on.filter((hop) => isNaming(graph, hop));
-  const parts = on.filter((hop) => !naming.includes(hop) && isPart(graph, hop.edge, named));
-  const others = on.filter((hop) => !naming.includes(hop) && !parts.includes(hop));
-  const guards = named.map(({ columns }) => ({ hop: 0, columns }));
-  const found = [...here, ...followed(naming, [])];
-  const whole = followed(parts, []);
-  found.push(...whole);
-  if (whole.length > 0 || named.some(({ columns }) => isFilled(graph, table, columns))) return found;
-  return [...found, ...followed(others, guards)];
-
-  /** Stops as soon as there are more than are followed: a dense schema has more ways than anybody could count. */
-  function followed(hops: readonly Hop[], unnamed: ErasureWay['unnamed']): ErasureWay[] {
-    const ways: ErasureWay[] = [];
-    for (const hop of hops) {
-      if (ways.length > MAX_WAYS) break;
-      const further = waysFrom(graph, distance, hop.edge.to, [...visited, hop.edge.to], start);
-      ways.push(...prefixed({ ...hop, further }, unnamed));
-    }
-    return ways;
+  const ways = [...here];
+  // Stops as soon as there are more than are followed: a dense schema has more ways than anybody could count.
+  for (const hop of on) {
+    if (ways.length > MAX_WAYS) break;
+    const further = waysFrom(graph, distance, hop.edge.to, [...visited, hop.edge.to], start);
+    ways.push(...further.flatMap((way) => prefixed(hop, way, owners)));
   }
-
-  function prefixed(hop: Hop & { readonly further: readonly ErasureWay[] }, unnamed: ErasureWay['unnamed']): ErasureWay[] {
-    return hop.further.flatMap((way): ErasureWay[] => {
-      // Nobody can say who owns what only people own who share something else.
-      if (hop.owners !== null && way.shared !== null) return [];
-      const shifted = way.shared === null ? null : { ...way.shared, hop: way.shared.hop + 1 };
-      return [
-        {
-          ...way,
-          steps: [hop.edge, ...way.steps],
-          unnamed: [...unnamed, ...way.unnamed.map((it) => ({ ...it, hop: it.hop + 1 }))],
-          shared: hop.owners === null ? shifted : { hop: 0, owners: hop.owners },
-        },
-      ];
-    });
-  }
+  return ways;
 }
 
-/** Hops that say whose the row is as plainly as a column does: to who owns it, and polymorphic ones to the subject. */
-function isNaming(graph: ErasureGraph, { edge }: Hop): boolean {
-  return graph.shared.some(({ owners }) => owners.to === edge.from && owners.from === edge.to) || edge.to === homeOf(graph);
-}
-
-/** Whether a row is a part of what the edge points at. A key that names a person, too, joins two things that exist without it. */
-function isPart({ catalog }: ErasureGraph, edge: Edge, named: readonly { readonly columns: readonly string[] }[]): boolean {
-  const primary = catalog.tables[edge.from]?.primaryKey ?? [];
-  const inKey = (columns: readonly string[]): boolean => columns.every((column) => primary.includes(column));
-  return inKey(edge.columns) && !named.some(({ columns }) => inKey(columns));
-}
-
-function isFilled({ catalog }: ErasureGraph, table: string, columns: readonly string[]): boolean {
-  const live = catalog.tables[table]?.columns ?? [];
-  return columns.every((name) => live.find((it) => it.name === name)?.nullable === false);
+function prefixed({ edge, owners: sharers }: Hop, way: ErasureWay, owners: readonly Owner[]): ErasureWay[] {
+  // Nobody can say who owns what only people own who share something else.
+  if (sharers !== null && way.shared !== null) return [];
+  const shifted = way.shared === null ? null : { ...way.shared, hop: way.shared.hop + 1 };
+  const further = way.together === null ? null : { ...way.together, hop: way.together.hop + 1 };
+  return [
+    {
+      ...way,
+      steps: [edge, ...way.steps],
+      shared: sharers === null ? shifted : { hop: 0, owners: sharers },
+      together: edge.as === 'both' ? { hop: 0, owners } : further,
+    },
+  ];
 }

@@ -1,6 +1,7 @@
 import { inStore, storeOf } from '../../manifest/ids.ts';
-import type { Manifest } from '../../manifest/model.ts';
-import { referenceTarget, type Edge } from './graph.ts';
+import type { Manifest, Reference } from '../../manifest/model.ts';
+import type { Catalog } from '../catalog.ts';
+import { crossRoles, referenceTarget, type Edge } from './graph.ts';
 
 /** A way, within a store, to a column that names somebody whose own table another store has. */
 export interface NamedElsewhere {
@@ -27,16 +28,23 @@ export interface PersonName {
 const MAX_HOPS = 4;
 const MAX_PATHS = 64;
 
-/** All ways, without repeating a table, from `table` to columns that name a person of another store; shortest first. */
-export function namedElsewhere(table: string, edges: readonly Edge[], manifest: Manifest, store: string): NamedElsewhere[] {
+/** All ways, without repeating a table, from `table` to columns that name a person of another store whose its rows may be; shortest first. */
+export function namedElsewhere(table: string, edges: readonly Edge[], manifest: Manifest, catalog: Catalog): NamedElsewhere[] {
+  const roles = crossRoles(catalog, manifest);
+  const owning = manifest.references.filter((reference) => (roles.get(reference)?.role ?? 'mention') !== 'mention');
   const found: NamedElsewhere[] = [];
   let frontier: { at: string; steps: readonly Edge[] }[] = [{ at: table, steps: [] }];
   for (let hop = 0; hop <= MAX_HOPS && frontier.length > 0; hop++) {
     const next: typeof frontier = [];
     for (const { at, steps } of frontier) {
-      found.push(...namesIn(at, manifest, store).map((it) => ({ ...it, steps })));
+      found.push(...namesIn(at, manifest, catalog.store, owning).map((it) => ({ ...it, steps })));
       for (const edge of edges)
-        if (edge.from === at && edge.to !== table && !steps.some(({ from, to }) => from === edge.to || to === edge.to))
+        if (
+          edge.from === at &&
+          edge.as !== 'mention' &&
+          edge.to !== table &&
+          !steps.some(({ from, to }) => from === edge.to || to === edge.to)
+        )
           next.push({ at: edge.to, steps: [...steps, edge] });
     }
     frontier = next;
@@ -49,8 +57,13 @@ export function namesOthers(manifest: Manifest, store: string): boolean {
   return manifest.references.some(({ from }) => storeOf(from) === store && namesIn(tableOf(from), manifest, store).length > 0);
 }
 
-function namesIn(table: string, manifest: Manifest, store: string): Omit<NamedElsewhere, 'steps'>[] {
-  return manifest.references.flatMap(({ from, to, when }) => {
+function namesIn(
+  table: string,
+  manifest: Manifest,
+  store: string,
+  references: readonly Reference[] = manifest.references,
+): Omit<NamedElsewhere, 'steps'>[] {
+  return references.flatMap(({ from, to, when }) => {
     const target = referenceTarget(to, manifest);
     if (storeOf(from) !== store || tableOf(from) !== table || target === null || target.store === store) return [];
     return Object.entries(manifest.subjects).flatMap(([name, { table: own, key, identities }]) => {

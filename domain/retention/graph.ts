@@ -1,6 +1,7 @@
 import type { Catalog, ForeignKey } from '../catalog.ts';
 import { inStore, storeOf } from '../../manifest/ids.ts';
-import type { ChildAction, Manifest, Reference, RetentionRule } from '../../manifest/model.ts';
+import type { ChildAction, Manifest, Reference, ReferenceRole, RetentionRule } from '../../manifest/model.ts';
+import { resolveRoles, type ResolvedRole, type Role } from '../people/roles.ts';
 
 /** One way in which rows of `from` point at rows of `to`, inside one store. Tables are `schema.table`. */
 export interface Edge {
@@ -15,12 +16,70 @@ export interface Edge {
   readonly foreignKey: ForeignKey | null;
   /** The two sides have types that only their text compares: a polymorphic id is often text. */
   readonly asText: boolean;
+  /** What it means for the row, where it leads to people; null where it does not. */
+  readonly as: Role | null;
+  /** Why, in words. */
+  readonly because: string | null;
+  /** Columns of `from` that say who it is, too, and go along with the reference. */
+  readonly with: readonly string[];
 }
 
 /** All edges of a store: its foreign keys, and those of the manifest's references whose both ends lie in it. */
 export function storeEdges(catalog: Catalog, manifest: Manifest): Edge[] {
+  const { edges, roles } = storeReferences(catalog, manifest);
+  return edges.map((it) => {
+    const found = roles.get(it);
+    return { ...it.edge, as: found?.role ?? null, because: found?.because ?? null };
+  });
+}
+
+/** What the manifest's references to people of other stores mean for rows of this one. */
+export function crossRoles(catalog: Catalog, manifest: Manifest): ReadonlyMap<Reference, ResolvedRole> {
+  const { cross, roles } = storeReferences(catalog, manifest);
+  return new Map(cross.flatMap((it) => (roles.has(it) ? [[it.reference, roles.get(it)!] as const] : [])));
+}
+
+function storeReferences(catalog: Catalog, manifest: Manifest) {
+  const homes = new Set(
+    Object.values(manifest.subjects).flatMap(({ table }) => (storeOf(table) === catalog.store ? [inStore(table)] : [])),
+  );
+  const shared = manifest.shared.filter(({ table }) => storeOf(table) === catalog.store);
+  const owners = new Set(shared.map((it) => `${inStore(it.owners)} ${inStore(it.table)}`));
+  const edges = rawEdges(catalog, manifest).map((edge) => ({
+    from: rootOf(catalog, edge.from),
+    to: rootOf(catalog, edge.to),
+    columns: edge.columns,
+    declared: edge.declared,
+    edge,
+  }));
+  const cross = manifest.references.flatMap((reference) => {
+    const from = splitColumn(reference.from);
+    const target = referenceTarget(reference.to, manifest);
+    if (from?.store !== catalog.store || target === null || target.store === catalog.store) return [];
+    if (!Object.values(manifest.subjects).some(({ table }) => table === `${target.store}.${target.table}`)) return [];
+    return [{ from: from.table, to: null, columns: [from.column], declared: reference.as, reference }];
+  });
+  // Who owns what people share is not owned by it.
+  const leading = [...edges.filter(({ from, to }) => !owners.has(`${from} ${to}`)), ...cross];
+  const roles = resolveRoles<(typeof leading)[number]>(leading, {
+    homes,
+    shared: new Set(shared.map(({ table }) => inStore(table))),
+    primaryKey: (table) => catalog.tables[table]?.primaryKey ?? [],
+  });
+  return { edges, cross, roles };
+}
+
+/** The partitioned table at the top, or the table itself. */
+export function rootOf(catalog: Catalog, table: string): string {
+  const parent = catalog.tables[table]?.partitionOf ?? null;
+  return parent === null ? table : rootOf(catalog, parent);
+}
+
+type RawEdge = Omit<Edge, 'as' | 'because'> & { readonly declared: ReferenceRole | null };
+
+function rawEdges(catalog: Catalog, manifest: Manifest): RawEdge[] {
   const keys = Object.values(catalog.tables).flatMap((table) =>
-    table.foreignKeys.map((key): Edge => ({
+    table.foreignKeys.map((key): RawEdge => ({
       name: key.name,
       from: `${table.schema}.${table.name}`,
       columns: key.columns,
@@ -29,17 +88,26 @@ export function storeEdges(catalog: Catalog, manifest: Manifest): Edge[] {
       when: {},
       foreignKey: key,
       asText: false,
+      declared: null,
+      with: [],
     })),
   );
   const declared = manifest.references.map((reference) => referenceEdge(reference, catalog, manifest)).filter((edge) => edge !== null);
-  return [...keys, ...declared.filter((edge) => !keys.some((key) => sameEdge(key, edge)))];
+  const said = keys.map((key) => {
+    const same = declared.find((edge) => isSaidOf(edge, key));
+    return same === undefined ? key : { ...key, declared: same.declared, with: same.with };
+  });
+  return [...said, ...declared.filter((edge) => !keys.some((key) => isSaidOf(edge, key)))];
 }
 
-function sameEdge(a: Edge, b: Edge): boolean {
-  return a.from === b.from && a.to === b.to && a.columns.join() === b.columns.join() && a.toColumns.join() === b.toColumns.join();
+/** A reference of the manifest says what a foreign key means when it names one of its columns, and the same table. */
+function isSaidOf(declared: RawEdge, key: RawEdge): boolean {
+  if (declared.from !== key.from || declared.to !== key.to || Object.keys(declared.when).length > 0) return false;
+  const at = key.columns.indexOf(declared.columns[0]!);
+  return at >= 0 && (key.columns.length > 1 ? declared.toColumns.includes(key.toColumns[at]!) : key.toColumns[0] === declared.toColumns[0]);
 }
 
-function referenceEdge(reference: Reference, catalog: Catalog, manifest: Manifest): Edge | null {
+function referenceEdge(reference: Reference, catalog: Catalog, manifest: Manifest): RawEdge | null {
   const from = splitColumn(reference.from);
   const target = referenceTarget(reference.to, manifest);
   if (from === null || target === null || from.store !== catalog.store || target.store !== catalog.store) return null;
@@ -52,6 +120,8 @@ function referenceEdge(reference: Reference, catalog: Catalog, manifest: Manifes
     when: reference.when,
     foreignKey: null,
     asText: category(catalog, from.table, from.column) !== category(catalog, target.table, target.columns[0]),
+    declared: reference.as,
+    with: reference.with,
   };
 }
 
@@ -94,6 +164,8 @@ export function turned(edge: Edge): Edge {
     to: edge.from,
     toColumns: edge.columns,
     foreignKey: null,
+    as: 'owner',
+    because: 'it belongs to who shares it',
   };
 }
 
@@ -162,7 +234,7 @@ export interface SubjectPath {
 const MAX_HOPS = 4;
 const MAX_PATHS = 64;
 
-/** All ways, without repeating a table, from `table` to each subject of the store; shortest first. */
+/** All ways, without repeating a table, from `table` to each subject of the store whose its rows may be; shortest first. */
 export function subjectPaths(table: string, edges: readonly Edge[], manifest: Manifest, store: string): SubjectPath[] {
   const paths: SubjectPath[] = [];
   for (const [name, subject] of Object.entries(manifest.subjects)) {
@@ -177,7 +249,13 @@ export function subjectPaths(table: string, edges: readonly Edge[], manifest: Ma
       const next: typeof frontier = [];
       for (const { at, steps } of frontier) {
         for (const edge of edges) {
-          if (edge.from !== at || edge.to === table || steps.some((step) => step.to === edge.to || step.from === edge.to)) continue;
+          if (
+            edge.from !== at ||
+            edge.as === 'mention' ||
+            edge.to === table ||
+            steps.some((step) => step.to === edge.to || step.from === edge.to)
+          )
+            continue;
           if (edge.to !== home) next.push({ at: edge.to, steps: [...steps, edge] });
           else paths.push({ subject: name, ...arrive(edge, steps, subject.key) });
         }

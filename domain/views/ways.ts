@@ -1,7 +1,7 @@
 import { inStore, storeOf } from '../../manifest/ids.ts';
 import type { Manifest } from '../../manifest/model.ts';
 import type { Catalog } from '../catalog.ts';
-import { referenceTarget, storeEdges, turned } from '../retention/graph.ts';
+import { crossRoles, referenceTarget, storeEdges, turned } from '../retention/graph.ts';
 import type { Step } from './model.ts';
 
 // Longer ways exist only in schemas where a reference declared in the manifest says more; the limits keep the statement plannable.
@@ -48,7 +48,14 @@ export function waysToSubjects(table: string, catalog: Catalog, manifest: Manife
       if (ends.some((end) => isOwnTable(end, manifest, catalog.store))) continue;
       for (const step of all) {
         const arrives = ends.some((end) => step.columns.join() === end.columns.join());
-        if (step.from !== at || arrives || step.to === table || steps.some((one) => one.to === step.to || one.from === step.to)) continue;
+        if (
+          step.from !== at ||
+          step.as === 'mention' ||
+          arrives ||
+          step.to === table ||
+          steps.some((one) => one.to === step.to || one.from === step.to)
+        )
+          continue;
         next.push({ at: step.to, steps: [...steps, step] });
       }
     }
@@ -69,7 +76,11 @@ function endsAt(table: string, catalog: Catalog, manifest: Manifest, all: readon
     const carried = all
       .filter(
         (step) =>
-          step.from === table && !step.many && `${catalog.store}.${step.to}` === declared.table && Object.keys(step.when).length === 0,
+          step.from === table &&
+          !step.many &&
+          step.as !== 'mention' &&
+          `${catalog.store}.${step.to}` === declared.table &&
+          Object.keys(step.when).length === 0,
       )
       .map((step) => ({ asText: step.asText, columns: declared.key.map((column) => step.columns[step.toColumns.indexOf(column)]) }))
       .filter(({ columns }) => columns.every((column) => column !== undefined))
@@ -88,7 +99,9 @@ function endsAt(table: string, catalog: Catalog, manifest: Manifest, all: readon
 function elsewhere(table: string, catalog: Catalog, manifest: Manifest, subject: string): RawEnd[] {
   const declared = manifest.subjects[subject];
   if (declared === undefined || storeOf(declared.table) === catalog.store) return [];
+  const roles = crossRoles(catalog, manifest);
   return manifest.references.flatMap((reference): RawEnd[] => {
+    if (roles.get(reference)?.role === 'mention') return [];
     const column = reference.from.slice(reference.from.lastIndexOf('.') + 1);
     if (reference.from !== `${catalog.store}.${table}.${column}` || Object.keys(reference.when).length > 0) return [];
     const target = referenceTarget(reference.to, manifest);

@@ -105,6 +105,11 @@ export const reference = z.strictObject({
   from: columnId,
   when: z.record(words, scalar).default({}).meta({ description: 'Column values that make the reference hold' }),
   to: subjectOrColumn,
+  as: z.enum(['owner', 'mention', 'both']).optional().meta({
+    description:
+      'What it means for the row: `owner`, it goes with them; `mention`, it stays and the reference goes; `both`, one of several owners',
+  }),
+  with: z.array(words).default([]).meta({ description: 'Columns that go along with the reference, such as the printed name' }),
 });
 
 export const sharedTable = z.strictObject({

@@ -33,7 +33,7 @@ test(
     console.log(`erasure oracle: ${CASES} cases, PROBITY_ERASURE_SEED=${SEED}, rows ${JSON.stringify(seen)}`);
     // An oracle over cases in which something never happens says nothing about it.
     if (CASES >= 100)
-      for (const outcome of ['erased', 'masked', 'detached', 'kept', 'held', 'pinned'])
+      for (const outcome of ['erased', 'masked', 'detached', 'kept', 'held', 'pinned', 'shared'])
         expect(seen[outcome], outcome).toBeGreaterThan(CASES / 4);
   },
   CASES * CASE_LIMIT_MS,
@@ -91,7 +91,10 @@ async function check(given: Case, seen: Record<string, number>): Promise<void> {
       expect(await run.take(chunk, undefined, true, of)).toMatchObject({ repeated: true, head: step.head });
       const after = await verifyErasure(target, { runId, chunk, class: of });
       expect(after.remaining).toBe(0);
-      for (const [key, rows] of Object.entries(step.body.counts)) seen[key.split(':')[0]!] = (seen[key.split(':')[0]!] ?? 0) + rows;
+      for (const [key, rows] of Object.entries(step.body.counts)) {
+        const what = key.startsWith('kept:shared') ? 'shared' : key.split(':')[0]!;
+        seen[what] = (seen[what] ?? 0) + rows;
+      }
       left ||= Object.keys(expected).some((key) => /^(erased|masked|detached):/.test(key));
     }
   }
@@ -150,6 +153,7 @@ function columnsOf(given: Case, name: string): string[] {
     'score',
     'doc',
     ...(table.mail || name === SUBJECT ? ['mail'] : []),
+    ...(table.who ? ['who'] : []),
     ...table.refs.flatMap((ref) => refColumns(ref, given.tables)),
   ];
 }

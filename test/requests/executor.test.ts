@@ -24,7 +24,7 @@ beforeEach(async () => {
   );
 });
 
-const WAY = { steps: [], columns: ['customer_id'], identity: 'key', asText: false, unnamed: [], shared: null } as const;
+const WAY = { steps: [], columns: ['customer_id'], identity: 'key', asText: false, shared: null, together: null } as const;
 const REST = {
   rows: 'delete',
   masks: [],
@@ -36,6 +36,8 @@ const REST = {
   floor: null,
   shared: null,
   ways: [WAY],
+  owners: [],
+  mentions: [],
 } as const;
 
 /** Tables in order, each a plan but for what is usual; what references rows that go pins them unless said otherwise. */

@@ -51,27 +51,78 @@ describe('whose a row is', () => {
     expect(incomingOf(gift, 'address')).toEqual(['order.address_id: detach']);
   });
 
-  test('of whom its references lead to, where it names nobody', () => {
+  test('a row of nobody known is not of whom its references lead to', () => {
     const order = table('order', ['person_id int8', 'address_id int8'], {
       foreignKeys: [key('person_id', 'person'), key('address_id', 'address')],
     });
-    expect(waysOf(plan('', [person, address, order]), 'order')).toEqual([
-      'person_id=key',
-      'address > person_id=key if 0:person_id is null',
-    ]);
+    expect(waysOf(plan('', [person, address, order]), 'order')).toEqual(['person_id=key']);
     const line = table('line', ['order_id int8'], { foreignKeys: [key('order_id', 'order')] });
-    expect(waysOf(plan('', [person, address, order, line]), 'line')).toEqual([
-      'order > person_id=key',
-      'order > address > person_id=key if 1:person_id is null',
-    ]);
+    expect(waysOf(plan('', [person, address, order, line]), 'line')).toEqual(['order > person_id=key']);
+    const declared = 'references: [{ from: shop.public.order.address_id, to: shop.public.address.id, as: owner }]';
+    expect(waysOf(plan(declared, [person, address, order]), 'order')).toEqual(['address > person_id=key']);
   });
 
-  test('a part is of whom the whole is, even if it names another; a key that joins two people’s things makes no part', () => {
+  test('where nothing says whose a row is, nothing is planned until somebody does', () => {
+    const grant = (more: Partial<CatalogTable> = {}): CatalogTable => {
+      const to = (column: string) => key(column, 'person', { name: `grant_${column}` });
+      return table('grant', ['person_id int8', 'granted_by int8'], { foreignKeys: [to('person_id'), to('granted_by')], ...more });
+    };
+    const said = (as: string): string => `references: [{ from: shop.public.grant.granted_by, to: person, as: ${as} }]`;
+    expect(plan('', [person, grant()]).problems.map((it) => it.message)).toEqual([
+      '`shop.public.grant` refers by `granted_by`, `person_id` to people, and nothing says which of them its rows are about (it has several references to people); a request of person waits for that: say `as: owner`, `mention` or `both` of each under `references`',
+    ]);
+    for (const planned of [plan(said('mention'), [person, grant()]), plan('', [person, grant({ primaryKey: ['person_id', 'id'] })])]) {
+      expect(planned.problems).toEqual([]);
+      expect(waysOf(planned, 'grant')).toEqual(['person_id=key']);
+      expect(incomingOf(planned, 'person')).toEqual(['grant.granted_by: detach', 'grant.person_id: detach']);
+    }
+  });
+
+  test('what a row only mentions goes with the reference: an address, and the columns that are named with it', () => {
+    const text = `${PERSON}references:
+  - { from: shop.public.order.seller, to: person, as: mention, with: [seller_name] }
+  - { from: shop.public.order.referred_by, to: person.email, as: mention }
+tables: { shop.public.order: { purposes: [ads], columns: { id: key, person_id: key, seller: key, seller_name: contact, referred_by: contact } } }`;
+    const order = table('order', ['person_id int8', 'seller int8', 'seller_name text', 'referred_by text'], {
+      foreignKeys: [key('person_id', 'person'), key('seller', 'person')],
+    });
+    const planned = plan(text, [person, order]);
+    expect(waysOf(planned, 'order')).toEqual(['person_id=key']);
+    expect(tableOf(planned, 'order').mentions.map(({ way, columns }) => [wayText(way), ...columns])).toEqual([
+      ['referred_by=email', 'referred_by'],
+      ['seller=key', 'seller_name'],
+    ]);
+    expect(planned.problems).toEqual([]);
+  });
+
+  test('a row of several people is each one’s, and what hangs on it is the last one’s', () => {
+    const text = `${PERSON}references:
+  - { from: shop.public.message.sender, to: person, as: both }
+  - { from: shop.public.message.receiver, to: person, as: both }`;
+    const message = table('message', ['sender int8', 'receiver int8'], {
+      foreignKeys: [key('sender', 'person', { name: 's' }), key('receiver', 'person', { name: 'r' })],
+    });
+    const file = table('file', ['message_id int8 not null'], { foreignKeys: [key('message_id', 'message')] });
+    const planned = plan(text, [person, message, file]);
+    expect(waysOf(planned, 'message')).toEqual(['receiver=key if 0 has no other owner', 'sender=key if 0 has no other owner']);
+    expect(waysOf(planned, 'file')).toEqual([
+      'message > receiver=key if 1 has no other owner',
+      'message > sender=key if 1 has no other owner',
+    ]);
+    expect(tableOf(planned, 'message').owners.map(({ columns }) => columns.join())).toEqual(['receiver', 'sender']);
+    expect(planned.problems).toEqual([]);
+  });
+
+  test('a part that names somebody itself is whose the manifest says; a key that joins two people’s things makes no part', () => {
     const message = owned('message', ['ticket_id int8 not null'], {
       primaryKey: ['ticket_id', 'id'],
       foreignKeys: [key('ticket_id', 'ticket')],
     });
-    expect(waysOf(plan('', [person, owned('ticket'), message]), 'message')).toEqual(['person_id=key', 'ticket > person_id=key']);
+    const silent = plan('', [person, owned('ticket'), message]);
+    expect(silent.problems.map(({ code, table }) => `${code} ${table}`)).toEqual(['unclear shop.public.message']);
+    const said = (as: string): string => `references: [{ from: shop.public.message.person_id, to: person, as: ${as} }]`;
+    expect(waysOf(plan(said('owner'), [person, owned('ticket'), message]), 'message')).toEqual(['person_id=key']);
+    expect(waysOf(plan(said('mention'), [person, owned('ticket'), message]), 'message')).toEqual(['ticket > person_id=key']);
     const wish = { ...message, name: 'wish', primaryKey: ['ticket_id', 'person_id'] };
     expect(waysOf(plan('', [person, owned('ticket'), wish]), 'wish')).toEqual(['person_id=key']);
   });
@@ -97,11 +148,11 @@ describe('whose a row is', () => {
 
   test('by an address, in this store and from another; polymorphic pairs by what their text says', () => {
     const text = `${PERSON}references:
-  - { from: shop.public.mailing.recipient, to: person.email }
+  - { from: shop.public.mailing.recipient, to: person.email, as: owner }
   - { from: shop.public.note.about, when: { kind: person }, to: person }
   - { from: shop.public.note.about, when: { kind: order }, to: shop.public.order.id }
-  - { from: desk.public.ticket.mail, to: person.email }
-  - { from: desk.public.ticket.ref, to: person }
+  - { from: desk.public.ticket.mail, to: person.email, as: owner }
+  - { from: desk.public.ticket.ref, to: person, as: owner }
   - { from: desk.public.log.ref, when: { kind: person }, to: person }
 tables: { desk.public.ticket: { purposes: [ads] }, desk.public.log: { purposes: [ads] } }`;
     const mailing = table('mailing', ['recipient text not null']);
@@ -203,7 +254,7 @@ describe('what people share', () => {
     const numbered = { ...member, primaryKey: ['household_id', 'id'] };
     const planned = plan(shared(), [person, headed, numbered]);
     expect(waysOf(planned, 'member')).toEqual(['person_id=key']);
-    expect(waysOf(planned, 'household')).toEqual(['head_id=key', 'member > person_id=key']);
+    expect(waysOf(planned, 'household')).toEqual(['member > person_id=key']);
   });
 
   test('what is deleted with its first owner takes the rest along; what is kept keeps it', () => {

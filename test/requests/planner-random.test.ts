@@ -29,7 +29,7 @@ function reaching({ manifest }: Schema, edges: readonly Edge[]): Set<string> {
   const owns = (edge: Edge): boolean => shared !== undefined && edge.from === 'public.t3' && edge.to === 'public.t2';
   for (let before = -1; before < found.size;) {
     before = found.size;
-    for (const edge of edges) if (found.has(edge.to) && !dead.has(edge.from) && !owns(edge)) found.add(edge.from);
+    for (const edge of edges) if (edge.as !== 'mention' && found.has(edge.to) && !dead.has(edge.from) && !owns(edge)) found.add(edge.from);
     const goes = shared?.onErase === 'delete' || (shared?.onErase === 'detach' && shared.lastOwner === 'delete');
     if (goes && found.has('public.t3')) found.add('public.t2');
   }
@@ -40,22 +40,44 @@ function reaching({ manifest }: Schema, edges: readonly Edge[]): Set<string> {
 test('every declared table from which a way leads to the subject is in the plan once, and no other', () => {
   check((schema, plan, edges) => {
     const expected = [...reaching(schema, edges)].filter((it) => `shop.${it}` in schema.manifest.tables).sort();
-    expect(plan.tables.map((it) => it.table).sort()).toEqual(expected);
-    for (const { ways } of plan.tables) expect(ways.length).toBeGreaterThan(0);
+    const naming = plan.tables.filter(({ mentions }) => mentions.length > 0).map(({ table }) => table);
+    expect(plan.tables.map((it) => it.table).sort()).toEqual([...new Set([...expected, ...naming])].sort());
+    for (const { ways, mentions } of plan.tables) expect(ways.length + mentions.length).toBeGreaterThan(0);
     expect(plan.problems.filter((it) => it.code === 'not_reached' && it.message.includes('more hops'))).toEqual([]);
+  });
+});
+
+test('no way goes along a reference that only mentions, and what several references say without a word is a problem', () => {
+  check(({ manifest }, plan) => {
+    const mentioned = new Set(
+      manifest.references.filter(({ as }) => as === 'mention').map(({ from, when }) => canonicalHash([from, when])),
+    );
+    for (const { table, ways } of plan.tables) {
+      for (const { steps, columns, identity } of ways) {
+        const hops = steps.map(({ from, columns: [column], when }) => canonicalHash([`shop.${from}.${column!}`, when]));
+        for (const hop of hops) expect(mentioned).not.toContain(hop);
+        const last = steps.at(-1)?.to ?? table;
+        if (last !== 'public.t0' && identity !== 'id') expect(mentioned).not.toContain(canonicalHash([`shop.${last}.${columns[0]!}`, {}]));
+      }
+      // Two columns of which nobody has said anything, and none of which stands in the key, both name people themselves.
+      const silent = new Set(ways.filter(({ steps }) => steps.length === 0).map(({ columns }) => columns.join()));
+      const declared = manifest.references.filter(({ from, as }) => as !== null && from.startsWith(`shop.${table}.`));
+      if (silent.size > 1 && declared.length === 0)
+        expect(plan.problems.map((it) => `${it.code} ${it.table}`)).toContain(`unclear shop.${table}`);
+    }
   });
 });
 
 test('a way hangs together and ends where the subject is named', () => {
   check(({ catalog }, plan) => {
     for (const { table, ways } of plan.tables) {
-      for (const { steps, columns, unnamed, shared } of ways) {
+      for (const { steps, columns, shared, together } of ways) {
         const tables = [table, ...steps.map((it) => it.to)];
         expect(steps.map((it) => it.from)).toEqual(tables.slice(0, -1));
         expect(new Set(tables).size).toBe(tables.length);
         const names = (hop: number): string[] => catalog.tables[tables[hop]!]!.columns.map((it) => it.name);
         expect(names(steps.length)).toEqual(expect.arrayContaining([...columns]));
-        for (const it of unnamed) expect(names(it.hop)).toEqual(expect.arrayContaining([...it.columns]));
+        for (const it of together?.owners ?? []) expect(names(together!.hop)).toEqual(expect.arrayContaining([...it.columns]));
         if (shared !== null) expect([tables[shared.hop], tables[shared.hop + 1]]).toEqual([shared.owners.to, shared.owners.from]);
       }
     }

@@ -20,6 +20,7 @@ interface Reference {
   readonly enforced: boolean;
   /** Stands in the primary key. */
   readonly part: boolean;
+  readonly as: 'owner' | 'mention' | 'both' | null;
 }
 
 /** What is declared of one column, as the manifest writes it. */
@@ -48,6 +49,7 @@ const reference: fc.Arbitrary<Reference> = fc.record({
   deferrable: fc.nat(3).map((it) => it === 0),
   enforced: fc.nat(9).map((it) => it > 0),
   part: fc.nat(3).map((it) => it === 0),
+  as: fc.constantFrom(null, null, 'owner', 'mention', 'both'),
 });
 const category = fc.constantFrom('other', 'time', 'technical', 'key', 'contact', 'free_text', 'behaviour', 'financial', 'swimming');
 const rarely = <T>(value: fc.Arbitrary<T>) => fc.oneof({ weight: 5, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: value });
@@ -91,9 +93,10 @@ function build(tables: readonly Drawn[], other: boolean, shared: Record<string, 
   const references = tables.flatMap((it, at) =>
     it.references.flatMap((one, index) => {
       const from = `shop.public.t${at}.f${index}`;
-      if (one.how === 'declared') return [{ from, to: `shop.public.${target(one)}.id` }];
-      if (one.how === 'polymorphic') return [{ from, when: { kind: target(one) }, to: `shop.public.${target(one)}.id` }];
-      return one.how === 'address' ? [{ from, to: 'person.email' }] : [];
+      const as = one.as === null ? {} : { as: one.as };
+      if (one.how === 'polymorphic') return [{ from, when: { kind: target(one) }, to: `shop.public.${target(one)}.id`, ...as }];
+      if (one.how === 'address') return [{ from, to: 'person.email', ...as }];
+      return one.how === 'declared' || one.as !== null ? [{ from, to: `shop.public.${target(one)}.id`, ...as }] : [];
     }),
   );
   const declared = tables.map((it, at) => [

@@ -1,9 +1,9 @@
 import type { ErasureWay, StoreErasure, TableErasure } from '../../domain/requests/model.ts';
 
 /** `customer_id=key`, `order > customer_id=key`: the tables that a way goes through, then the columns that name the person. */
-export function wayText({ steps, columns, identity, asText, unnamed, shared }: ErasureWay): string {
+export function wayText({ steps, columns, identity, asText, shared, together }: ErasureWay): string {
   const way = [...steps.map((step) => short(step.to) + whenText(step.when)), `${columns.join('+')}=${identity}`].join(' > ');
-  const guards = unnamed.map((it) => ` if ${it.hop}:${it.columns.join('+')} is null`).join('');
+  const guards = together === null ? '' : ` if ${together.hop} has no other owner`;
   return `${way}${asText ? ' as text' : ''}${guards}${shared === null ? '' : ` if shared ${shared.hop}:${short(shared.owners.to)} has no other owner`}`;
 }
 

@@ -46,7 +46,7 @@ function changesOf(look: Look, table: TargetTable, index: number, counts: readon
   const detached = own.some((row) => row.detached > 0);
   const sets = [...(masked ? maskSets(look, table) : []), ...(detached ? detachSets(table) : [])];
   if (sets.length > 0) {
-    const touched = sql`(x.outcome = 'mask' or x.touch or x.json or x.detach <> 0) and x.outcome <> 'delete'`;
+    const touched = sql`(x.outcome = 'mask' or x.touch or x.json or x.mention <> 0 or x.detach <> 0) and x.outcome <> 'delete'`;
     const statement = sql`
       update ${tableRef(table.name)} as ${ident(ROW)} set ${sql.join(sets)} from ${from}
       where x.tbl = ${sql.lit(index)} and ${touched} and ${isRow(ROW)}`;
@@ -91,7 +91,7 @@ function isDirect(look: Look, target: ErasureTarget, { name, plan, live }: Targe
     plan === null ||
     plan.rows !== 'delete' ||
     plan.incoming.length > 0 ||
-    plan.json.length > 0 ||
+    plan.json.length + plan.mentions.length + plan.owners.length > 0 ||
     plan.floor !== null ||
     plan.shared !== null
   )

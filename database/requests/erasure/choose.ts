@@ -23,7 +23,10 @@ export interface ChosenMasks extends TableMasks {
  */
 export async function chooseMasks(trx: Transaction<unknown>, store: string, live: CatalogTable, plan: TableErasure): Promise<ChosenMasks> {
   const constraints = await readConstraints(trx, live.oid);
-  const names = [...new Set([...plan.masks, ...plan.masksWhenPinned])].filter((name) => liveColumn(live, name).generated === null);
+  const mentioned = plan.mentions.flatMap(({ columns }) => columns);
+  const names = [...new Set([...plan.masks, ...plan.masksWhenPinned, ...mentioned])].filter(
+    (name) => liveColumn(live, name).generated === null,
+  );
   const changed = new Set([...names, ...plan.json.map((part) => part.column)]);
   const masks: TableMasks = { live, values: new Map(), key: rowKey(live, changed) };
   const chooser = new Chooser(trx, store, masks, constraints, plan.wanted);

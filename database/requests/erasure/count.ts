@@ -92,17 +92,19 @@ async function tableCount(look: Look, index: number, counts: readonly RowCount[]
   if (own.length === 0) return null;
   const sum = (outcome: RowCount['outcome']): number =>
     own.filter((row) => row.outcome === outcome).reduce((total, row) => total + row.rows, 0);
+  const named = (outcomes: readonly RowCount['outcome'][]): number =>
+    own.reduce((total, row) => total + (outcomes.includes(row.outcome) ? row.named : 0), 0);
   const held = own.filter((row) => row.outcome === 'held').map((row) => [row.why?.replace(/^hold:/, '') ?? '', row.rows] as const);
   return {
     table: name,
     erased: sum('delete'),
-    masked: sum('mask') + own.reduce((total, row) => total + (row.outcome === 'other' ? row.named : 0), 0),
+    masked: sum('mask') + named(['other', 'shared']),
     detached: own.reduce((total, row) => total + row.detached, 0),
     kept: sum('keep'),
     floor: sum('floor') === 0 ? null : { rows: sum('floor'), until: await floorEnd(look, index) },
     held: Object.fromEntries(held),
     pinned: sum('pinned'),
-    shared: sum('shared'),
+    shared: sum('shared') - named(['shared']),
   };
 }
 

@@ -142,7 +142,7 @@ function lock(look: Look, plan: TableErasure): RawBuilder<unknown> {
   return plan.rows === 'mask' ? sql` for no key update of ${ident(ROW)}` : sql``;
 }
 
-function judgement(
+export function judgement(
   look: Look,
   plan: TableErasure,
   index: number,
@@ -174,13 +174,13 @@ export function heldBy({ target, holds }: Look, table: string, alias: string): R
   const { edges, manifest, store, catalog } = target;
   const anybody = holds.subjects.length > 0;
   const paths = anybody ? subjectPaths(table, edges, manifest, store.name) : [];
-  const elsewhere = anybody ? namedElsewhere(table, edges, manifest, store.name) : [];
+  const elsewhere = anybody ? namedElsewhere(table, edges, manifest, catalog) : [];
   return heldReasons(table, alias, holds, { paths, elsewhere, catalog });
 }
 
 /** Rows of which nothing would become anyway, such as those that a withdrawal is not about, are not kept by a floor and wait for no day. */
-export function floorMatters({ rows, masks, json }: TableErasure): boolean {
-  return rows !== 'keep' || masks.length + json.length > 0;
+export function floorMatters({ rows, masks, json, mentions }: TableErasure): boolean {
+  return rows !== 'keep' || masks.length + json.length + mentions.length > 0;
 }
 
 /** By which a floor is judged. */

@@ -3,6 +3,7 @@ import { StoreError } from '../../errors.ts';
 import { tableRef } from '../../identifiers.ts';
 import { maskedRow } from './write.ts';
 import { enterNamed, enterRows, judgeShared, type Look, type Reached } from './judge.ts';
+import { enterMentions, judgeOwned } from './mentions.ts';
 import { settleReferences } from './references.ts';
 import { analyseRows, countRows, isRow, ROWS, type Outcome, type RowCount } from './rows.ts';
 
@@ -27,13 +28,19 @@ export async function enterAll(look: Look, without: ReadonlySet<number>): Promis
   const order = [...first, ...backwards.filter((at) => !first.includes(at))];
   const reached: Reached[] = [];
   for (const index of order) if (!without.has(index)) reached.push(...(await enterRows(look, index)));
-  for (const index of order) await enterNamed(look, index);
+  for (const index of order) {
+    await enterNamed(look, index);
+    await enterMentions(look, index);
+  }
   await analyseRows(look.trx);
   return reached;
 }
 
 export async function settleEntered(look: Look): Promise<void> {
-  for (const index of look.target.tables.keys()) await judgeShared(look, index);
+  for (const index of look.target.tables.keys()) {
+    await judgeShared(look, index);
+    await judgeOwned(look, index);
+  }
   await settleReferences(look);
   for (const index of look.target.tables.keys()) await tryMasks(look, index);
 }
@@ -51,7 +58,7 @@ async function tryMasks(look: Look, index: number): Promise<void> {
     select q.broken from (
       select case ${broken} end as broken from (
         select ${maskedRow(look, plan, masks, 't')} from ${ROWS} as x, ${tableRef(name)} as t
-        where x.tbl = ${sql.lit(index)} and (x.outcome = 'mask' or x.touch or x.json) and x.outcome <> 'delete' and ${isRow('t')}) as masked) as q
+        where x.tbl = ${sql.lit(index)} and (x.outcome = 'mask' or x.touch or x.json or x.mention <> 0) and x.outcome <> 'delete' and ${isRow('t')}) as masked) as q
     where q.broken is not null limit 1`.execute(trx);
   const [row] = rows;
   if (row === undefined) return;
@@ -76,8 +83,10 @@ export function countsOf(look: Look, rows: readonly RowCount[]): Record<string, 
   for (const row of rows) {
     const table = look.target.tables[row.tbl]!.name;
     const label = OUTCOME_KEYS[row.outcome];
-    if (row.outcome === 'other') add(`masked:${table}`, row.named);
-    if (label !== null) add(`${label === 'held' || label === 'kept' ? outcomeWhy(row) : label}:${table}`, row.rows);
+    // What stays for its other owners without what named this one is masked.
+    const named = row.outcome === 'other' || row.outcome === 'shared' ? row.named : 0;
+    add(`masked:${table}`, named);
+    if (label !== null) add(`${label === 'held' || label === 'kept' ? outcomeWhy(row) : label}:${table}`, row.rows - named);
     add(`detached:${table}`, row.detached);
   }
   return counts;

@@ -37,6 +37,20 @@ export function maskedColumns(masks: TableMasks, plan: TableErasure, staying: St
   return columns;
 }
 
+/** Columns that say whom a row mentions, each with its new value. */
+export function mentionedColumns(
+  masks: TableMasks,
+  { mentions }: TableErasure,
+  alias: string,
+): { bit: number; name: string; value: RawBuilder<unknown> }[] {
+  return mentions.flatMap(({ columns }, bit) =>
+    columns.flatMap((name) => {
+      const value = masks.values.get(name);
+      return value === undefined ? [] : [{ bit, name, value: maskValue(masks, name, value, alias) }];
+    }),
+  );
+}
+
 /** A run is over by then, and what a trigger wrote says when we changed the row, not when the person did anything. */
 const WRITTEN_BY_TRIGGER = '1 day';
 

@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely';
 import type { Catalog, CatalogColumn } from '../../../domain/catalog.ts';
-import type { ErasureWay } from '../../../domain/requests/model.ts';
+import type { ErasureWay, Owner } from '../../../domain/requests/model.ts';
 import type { Edge } from '../../../domain/retention/graph.ts';
 import { EMAIL } from '../../../domain/serving/replica.ts';
 import { ident, tableRef } from '../../identifiers.ts';
@@ -24,16 +24,20 @@ export type OwnedAlone = (owners: Edge, alias: string) => Condition;
 
 /** The row `t` leads along the way to somebody of `who`. By tuples of the columns, so that Postgres may start from the keys. */
 export function leadsTo(way: ErasureWay, table: string, catalog: Catalog, who: Who, alone: OwnedAlone): Condition {
-  return all([leads(way, table, catalog, who, alone), ...counting(way, 0, alone)]);
+  return all([leads(way, table, catalog, who, alone), ...counting(way, 0, catalog, who, alone)]);
 }
 
 /** Where a way counts at all, of its conditions on one table. */
-function counting(way: ErasureWay, hop: number, alone: OwnedAlone): Condition[] {
+function counting(way: ErasureWay, hop: number, catalog: Catalog, who: Who, alone: OwnedAlone): Condition[] {
   const alias = hop === 0 ? ROW : `s${hop}`;
-  const unnamed = way.unnamed
-    .filter((it) => it.hop === hop)
-    .map(({ columns }) => any(columns.map((column) => sql<boolean>`${ident(alias, column)} is null`)));
-  return way.shared?.hop === hop ? [...unnamed, alone(way.shared.owners, alias)] : unnamed;
+  const { shared, together } = way;
+  return [
+    ...(shared?.hop === hop ? [alone(shared.owners, alias)] : []),
+    // Of the row itself it is settled, and said, once it is entered.
+    ...(hop > 0 && together?.hop === hop
+      ? [sql<boolean>`not ${ownedByOthers(together.owners, way.steps[hop - 1]!.to, alias, catalog, who)}`]
+      : []),
+  ];
 }
 
 function leads(way: ErasureWay, table: string, catalog: Catalog, who: Who, alone: OwnedAlone): Condition {
@@ -49,7 +53,7 @@ function leads(way: ErasureWay, table: string, catalog: Catalog, who: Who, alone
   const when = Object.entries(first.when).map(([column, value]) => sql<boolean>`${ident(ROW, column)}::text = ${String(value)}`);
   const tables = way.steps.map((step, index) => sql`${tableRef(step.to)} as ${ident(`s${index + 1}`)}`);
   const joined = further.map((step, index) => joins(step, `s${index + 1}`, `s${index + 2}`));
-  const on = way.steps.flatMap((_, index) => counting(way, index + 1, alone));
+  const on = way.steps.flatMap((_, index) => counting(way, index + 1, catalog, who, alone));
   const condition = all([...joined, ...on, namesKey(way, `s${way.steps.length}`, catalog), amongKeys(way, who)]);
   return all([
     ...when,
@@ -69,7 +73,7 @@ export function joinedAlong(
   const aliases = [ROW, ...way.steps.map((_, index) => `s${index + 1}`)];
   const tables = [rows, ...way.steps.map((step) => tableRef(step.to))].map((each, index) => sql`${each} as ${ident(aliases[index] ?? '')}`);
   const steps = way.steps.map((step: Edge, index) => joins(step, aliases[index] ?? '', aliases[index + 1] ?? ''));
-  const on = aliases.flatMap((_, hop) => counting(way, hop, alone));
+  const on = aliases.flatMap((_, hop) => counting(way, hop, catalog, who, alone));
   const where = all([...steps, ...on, namesKey(way, aliases.at(-1) ?? ROW, catalog, table), amongKeys(way, who)]);
   return { from: sql`${sql.join(tables)}, probity.run_key as ${ident(KEY)}`, where };
 }
@@ -91,6 +95,30 @@ function amongKeys({ identity }: ErasureWay, who: Who): Condition {
   return identityKeys(identity, who).where;
 }
 
+/**
+ * Some reference of the row names an owner who is not among the people and is still there: somebody whose row must stay as long as others own
+ * what it stands for is known to be gone by their tombstone.
+ */
+export function ownedByOthers(owners: readonly Owner[], table: string, alias: string, catalog: Catalog, who: Who): Condition {
+  const each = owners.map((owner) => {
+    const columns = owner.columns.map((column) => ident(alias, column));
+    const when = Object.entries(owner.when).map(([column, value]) => sql<boolean>`${ident(alias, column)}::text = ${String(value)}`);
+    const parts = owner.columns.map((column, index) => partOf(owner, index, columnOf(catalog, table, column)));
+    const among =
+      owner.subject === who.subject
+        ? [
+            sql<boolean>`(${sql.join(columns.map((column) => sideOf(owner, column)))}) not in
+              (select ${sql.join(parts)} from probity.run_key as ${ident(KEY)} where ${identityKeys(owner.identity, who).where})`,
+          ]
+        : [];
+    const texts = columns.map((column) => sql`${column}::text`);
+    const value = texts.length === 1 ? texts[0]! : sql`to_jsonb(array[${sql.join(texts)}])::text`;
+    const erased = sql<boolean>`not probity.is_erased(${owner.subject}::text, ${owner.identity}::text, ${value}, null::timestamptz)`;
+    return all([...columns.map((column) => sql<boolean>`${column} is not null`), ...when, ...among, erased]);
+  });
+  return any(each);
+}
+
 /** The people's identities of one kind among the keys `k`: as text, and the condition. */
 export function identityKeys(identity: string, who: Who): { value: RawBuilder<unknown>; where: Condition } {
   const part = sql`${ident(KEY)}.parts[1]`;
@@ -108,12 +136,15 @@ export function addressText(value: RawBuilder<unknown>): RawBuilder<string> {
   return sql<string>`lower(btrim(${value}::text))`;
 }
 
-function sideOf(way: ErasureWay, value: RawBuilder<unknown>): RawBuilder<unknown> {
+/** What columns hold, and how it is compared. */
+type Named = Pick<ErasureWay, 'identity' | 'asText'>;
+
+function sideOf(way: Named, value: RawBuilder<unknown>): RawBuilder<unknown> {
   if (way.identity === EMAIL) return addressText(value);
   return way.asText ? sql`${value}::text` : value;
 }
 
-function partOf(way: ErasureWay, index: number, column: CatalogColumn): RawBuilder<unknown> {
+function partOf(way: Named, index: number, column: CatalogColumn): RawBuilder<unknown> {
   const part = sql`${ident(KEY)}.parts[${sql.lit(index + 1)}]`;
   if (way.identity === EMAIL) return addressText(part);
   return way.asText ? part : sql`cast(${part} as ${sql.raw(comparedAs(column))})`;

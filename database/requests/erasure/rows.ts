@@ -32,6 +32,7 @@ export async function createRows(trx: Transaction<unknown>): Promise<void> {
       why text,
       touch boolean not null default false,
       json boolean not null default false,
+      mention bigint not null default 0,
       detach bigint not null default 0,
       primary key (tbl, oid, tid)
     ) on commit drop`.execute(trx);
@@ -70,7 +71,7 @@ export interface RowCount {
   readonly rows: number;
   /** Of these, rows of which a mask is still to be written. */
   readonly touched: number;
-  /** Of these, rows of which a document names the people. */
+  /** Of these, rows of which a document or a reference names the people, and loses that. */
   readonly named: number;
   /** Of these, rows of which a reference goes. */
   readonly detached: number;
@@ -81,7 +82,8 @@ export interface RowCount {
 export async function countRows(trx: Transaction<unknown>): Promise<RowCount[]> {
   const { rows } = await sql<RowCount>`
     select x.tbl, x.outcome, x.why, count(*) as rows, count(*) filter (where x.touch) as touched, count(*) filter (where x.detach <> 0) as detached,
-      count(*) filter (where x.json) as named, count(*) filter (where x.touch or x.json or x.detach <> 0) as any
+      count(*) filter (where x.json or x.mention <> 0) as named,
+      count(*) filter (where x.touch or x.json or x.mention <> 0 or x.detach <> 0) as any
     from ${ROWS} as x group by x.tbl, x.outcome, x.why order by x.tbl, x.outcome, x.why`.execute(trx);
   return rows;
 }

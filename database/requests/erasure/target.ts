@@ -65,7 +65,7 @@ export async function openErasure(store: Store, manifest: Manifest, erasure: Sto
     const chosen: TargetTable[] = [];
     for (const table of found) {
       const { plan, live } = table;
-      const wanted = plan !== null && plan.masks.length + plan.masksWhenPinned.length + plan.json.length > 0;
+      const wanted = plan !== null && plan.masks.length + plan.masksWhenPinned.length + plan.json.length + plan.mentions.length > 0;
       chosen.push({ ...table, masks: wanted ? await chooseMasks(trx, store.name, live, plan) : null });
     }
     return chosen;
@@ -92,13 +92,14 @@ function refuse(store: string, catalog: Catalog, plan: TableErasure): void {
     ...plan.masks,
     ...plan.masksWhenPinned,
     ...plan.json.map((part) => part.column),
+    ...plan.mentions.flatMap(({ columns }) => columns),
     ...(plan.floor === null ? [] : [plan.floor.after]),
   ];
   const missing = named.find((name) => !columns.has(name));
   if (missing !== undefined) throw unlike(store, plan.table, `there is no column ${missing}`);
   const path = plan.json.find((part) => jsonSteps(part.path) === null);
   if (path !== undefined) throw unlike(store, plan.table, `the path in ${path.column} is more than names, numbers and [*]`);
-  if (plan.ways.length === 0 && plan.json.length === 0) throw unlike(store, plan.table, 'no way leads from it to a person');
+  if (plan.ways.length + plan.json.length + plan.mentions.length === 0) throw unlike(store, plan.table, 'no way leads from it to a person');
   const rule = live.rules[0];
   if (rule !== undefined && plan.rows !== 'keep')
     throw unlike(store, plan.table, `the rewrite rule ${rule} may change what a DELETE or UPDATE does`);

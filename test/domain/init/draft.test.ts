@@ -81,9 +81,9 @@ describe('a draft of the sample company', () => {
   it('finds references that are not foreign keys, also from the other store', () => {
     expect(drafted.manifest.references).toEqual(
       expect.arrayContaining([
-        { from: 'support.public.ticket.requester_email', when: {}, to: 'customer.email' },
-        { from: 'shop.public.note.entity_id', when: { entity_type: 'customer' }, to: 'customer' },
-        { from: 'shop.public.note.entity_id', when: { entity_type: 'order' }, to: 'shop.public.order.order_id' },
+        expect.objectContaining({ from: 'support.public.ticket.requester_email', when: {}, to: 'customer.email' }),
+        expect.objectContaining({ from: 'shop.public.note.entity_id', when: { entity_type: 'customer' }, to: 'customer' }),
+        expect.objectContaining({ from: 'shop.public.note.entity_id', when: { entity_type: 'order' }, to: 'shop.public.order.order_id' }),
       ]),
     );
     expect(drafted.manifest.shared).toMatchObject([{ table: 'shop.public.household', owners: 'shop.public.household_member' }]);
@@ -181,7 +181,9 @@ describe('a draft of an odd schema', () => {
       identities: { email: 'E-Mail' },
       birth: null,
     });
-    expect(drafted.manifest.references).toContainEqual({ from: 'main.Odd Schema.loginHistory.appUserId', when: {}, to: 'app_user' });
+    expect(drafted.manifest.references).toContainEqual(
+      expect.objectContaining({ from: 'main.Odd Schema.loginHistory.appUserId', when: {}, to: 'app_user' }),
+    );
     expect(drafted.manifest.tables['main.Odd Schema.loginHistory']!.retention).toMatchObject({
       after: { column: 'loggedAt' },
       zoneless: 'utc',

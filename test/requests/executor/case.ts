@@ -12,6 +12,8 @@ export interface Ref {
   readonly onDelete: 'no action' | 'restrict' | 'cascade' | 'set null';
   readonly deferred: boolean;
   readonly polymorphic: boolean;
+  /** Whose the row is, where it leads to people. */
+  readonly as: 'owner' | 'mention' | 'both';
   /** What the plan says about rows that stay and reference a row that goes. */
   readonly otherwise: 'detach' | 'pin';
 }
@@ -22,15 +24,16 @@ export interface Table {
   readonly name: string;
   readonly composite: boolean;
   readonly partitioned: boolean;
-  /** Holds an address by which people are found. */
+  /** Holds an address of somebody. */
   readonly mail: boolean;
+  readonly mailAs: Ref['as'];
+  /** Holds a printed name, which goes along with the first reference that is not the owner's. */
+  readonly who: boolean;
   readonly refs: Ref[];
   readonly rows: 'delete' | 'mask' | 'keep';
   readonly masks: readonly Masked[];
   readonly pinned: readonly Masked[];
   readonly json: 'remove' | 'null' | null;
-  /** A row that names somebody itself is not of whoever its other references lead to. */
-  readonly unnamed: boolean;
   /** Years. */
   readonly floor: { readonly years: number; readonly endOfYear: boolean } | null;
   readonly shared: {
@@ -73,7 +76,7 @@ export function randomCase(gen: GeneratorValue): Case {
   const composite = new Set(names.filter((name) => !partitioned.has(name) && chance(25)));
   const tables = names.map((name, index) => table(name, index));
   if (shared) {
-    const owner = { name: 'h', nullable: chance(40), onDelete: 'no action', deferred: false, polymorphic: false } as const;
+    const owner = { name: 'h', nullable: chance(40), onDelete: 'no action', deferred: false, polymorphic: false, as: 'owner' } as const;
     const household = { ...table('household', 0), refs: [], floor: null, rows: pick(['delete', 'delete', 'mask'] as const), mail: false };
     const onErase = pick(['detach', 'delete', 'keep'] as const);
     composite.delete('household');
@@ -105,6 +108,7 @@ export function randomCase(gen: GeneratorValue): Case {
           onDelete: 'no action',
           deferred: false,
           polymorphic: false,
+          as: 'owner',
           otherwise: pick(['detach', 'pin'] as const),
         },
       ],
@@ -144,6 +148,10 @@ export function randomCase(gen: GeneratorValue): Case {
     };
   }
 
+  function role(): Ref['as'] {
+    return pick(['owner', 'owner', 'mention', 'both'] as const);
+  }
+
   function table(name: string, index: number): Table {
     const masks = some(['note', 'code', 'score', 'doc'] as const, 50);
     const rest = (['note', 'code', 'score', 'doc'] as const).filter((column) => !masks.includes(column));
@@ -153,12 +161,13 @@ export function randomCase(gen: GeneratorValue): Case {
       composite: composite.has(name),
       partitioned: partitioned.has(name),
       mail: !isSubject && chance(25),
+      mailAs: role(),
+      who: !isSubject && chance(40),
       refs: Array.from({ length: isSubject ? 1 : 1 + below(3) }, (_, at) => ref(`f${at}`, index)),
       rows: pick(['delete', 'delete', 'delete', 'delete', 'delete', 'mask', 'keep'] as const),
       masks,
       pinned: some(rest, 60),
       json: masks.includes('doc') ? null : pick([null, 'remove', 'null'] as const),
-      unnamed: chance(50),
       floor: chance(10) ? { years: 1 + below(3), endOfYear: chance(50) } : null,
       shared: null,
     };
@@ -190,13 +199,14 @@ export function randomCase(gen: GeneratorValue): Case {
       ),
       deferred: chance(20),
       polymorphic: polymorphic && !whole,
+      as: index === 0 ? 'mention' : to === SUBJECT ? role() : pick(['owner', 'owner', 'mention'] as const),
       otherwise: nullable && chance(75) ? 'detach' : 'pin',
     };
   }
 
   /** Two tables that need each other, which only a deferred constraint allows. */
   function twins(): void {
-    const fixed = { nullable: false, onDelete: 'no action', deferred: true, polymorphic: false, otherwise: 'pin' } as const;
+    const fixed = { nullable: false, onDelete: 'no action', deferred: true, polymorphic: false, as: 'owner', otherwise: 'pin' } as const;
     const base = { composite: false, partitioned: false, shared: null } as const;
     const toPerson = { ...fixed, name: 'p', to: SUBJECT, deferred: false } as const;
     tables.push({ ...table('left_twin', 1), ...base, name: 'left_twin', refs: [{ ...fixed, name: 'twin', to: 'right_twin' }, toPerson] });
@@ -213,6 +223,7 @@ export function randomCase(gen: GeneratorValue): Case {
         b: of.composite ? below(3) : null,
         grp: below(4),
         age: chance(10) ? null : pick(AGES),
+        who: of.who && chance(70) ? `who ${of.name} ${index}` : null,
         note: chance(30) ? null : `note ${of.name} ${index}`,
         code: `code-${of.name}-${index}`,
         score: 2 + below(4),

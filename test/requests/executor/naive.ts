@@ -15,6 +15,16 @@ interface Entry {
   readonly reached: boolean;
   /** Its document names one of the people. */
   named: boolean;
+  /** Columns by which it names one of the people without being theirs alone. */
+  cut: readonly string[];
+}
+
+/** A person whom a row names itself. */
+interface Name {
+  readonly as: Ref['as'];
+  readonly mail: boolean;
+  readonly filled: boolean;
+  readonly is: (person: Row) => boolean;
 }
 
 /** The whole contents, changed row by row as the rules read: knows nothing of SQL, plans or sets. */
@@ -39,16 +49,20 @@ export class Naive {
       for (const row of this.data[table.name]!) {
         const named = table.json !== null && active.some((person) => mentions(row['doc'] as Doc | null, person['mail']));
         const owners = (some: readonly Row[], outsiders: readonly Outcome[]): boolean =>
-          this.#planned(table) && some.some((person) => this.#belongs(table, row, person, entries, outsiders));
+          this.#planned(table) &&
+          some.some((person) => this.#belongs(table, row, person, entries, { outsiders, active: some === held ? [] : active }));
         const own = (otherwise: Outcome): Outcome => this.#own(table, row, otherwise);
         const byHeld = owners(held, []);
         const reached = byHeld || owners(active, ['held']);
-        if (!reached && !named) continue;
-        const outcome = byHeld ? 'held' : own(reached ? this.#wanted(table, row, named) : 'other');
-        entries.push({ table, row, outcome, reached, named: named && outcome !== 'held' && outcome !== 'floor' });
+        const cut = active.flatMap((person) => this.#mentions(table, row, person));
+        if (!reached && !named && cut.length === 0) continue;
+        const changed = named || cut.length > 0;
+        const outcome = byHeld ? 'held' : own(reached ? this.#wanted(table, row, changed) : 'other');
+        const free = outcome !== 'held' && outcome !== 'floor';
+        entries.push({ table, row, outcome, reached, named: named && free, cut: free ? cut : [] });
       }
     }
-    for (const entry of entries) if (this.#isShared(entry, entries)) entry.outcome = 'shared';
+    for (const entry of entries) if (this.#isShared(entry, entries) || this.#isOthersToo(entry, active)) entry.outcome = 'shared';
     for (let again = true; again;) {
       again = false;
       for (const entry of entries) {
@@ -61,8 +75,8 @@ export class Naive {
   }
 
   #planned(table: Table): boolean {
-    if (table.name === SUBJECT || table.mail || table.shared !== null || table.name === 'hung') return true;
-    const hops = (from: Table): Ref[] => from.refs.filter((ref) => ref.to !== from.name);
+    if (table.name === SUBJECT || (table.mail && table.mailAs !== 'mention') || table.shared !== null || table.name === 'hung') return true;
+    const hops = (from: Table): Ref[] => from.refs.filter((ref) => ref.to !== from.name && ref.as !== 'mention');
     const person = (from: Table): boolean => hops(from).some((ref) => ref.to === SUBJECT);
     return person(table) || hops(table).some((ref) => ref.to !== 'household' && person(this.#table(ref.to)));
   }
@@ -79,7 +93,13 @@ export class Naive {
     });
   }
 
-  #belongs(table: Table, row: Row, person: Row, entries: readonly Entry[], outsiders: readonly Outcome[]): boolean {
+  #belongs(
+    table: Table,
+    row: Row,
+    person: Row,
+    entries: readonly Entry[],
+    { outsiders, active }: { outsiders: readonly Outcome[]; active: readonly Row[] },
+  ): boolean {
     if (table.name === SUBJECT) return row['a'] === person['a'];
     if (table.shared !== null) {
       return this.data['member']!.some((member) => member['h_a'] === row['a'] && this.#names(this.#table('member'), member, person));
@@ -91,18 +111,16 @@ export class Naive {
       );
       return alone && owners.some((member) => this.#names(this.#table('member'), member, person));
     }
-    if (
-      table.mail &&
-      typeof row['mail'] === 'string' &&
-      typeof person['mail'] === 'string' &&
-      row['mail'].trim().toLowerCase() === person['mail'].toLowerCase()
-    )
-      return true;
-    if (this.#names(table, row, person)) return true;
-    if (table.unnamed && this.#isNamed(table, row)) return false;
+    if (this.#namesOf(table, row).some((name) => name.as !== 'mention' && name.is(person))) return true;
     return table.refs.some((ref) => {
-      if (ref.to === SUBJECT || ref.to === 'household' || ref.to === table.name) return false;
-      return this.#targets(ref, row).some((there) => this.#names(this.#table(ref.to), there, person));
+      if (ref.to === SUBJECT || ref.to === 'household' || ref.to === table.name || ref.as === 'mention') return false;
+      const to = this.#table(ref.to);
+      return this.#targets(ref, row).some((there) => {
+        if (to.name === SUBJECT) return false;
+        const names = this.#namesOf(to, there).filter(({ as, mail }) => as !== 'mention' && !mail);
+        // What hangs on what several own is of the last of them.
+        return names.some((name) => name.is(person) && (name.as === 'owner' || !this.#ownedByOthers(to, there, active)));
+      });
     });
   }
 
@@ -114,18 +132,49 @@ export class Naive {
     });
   }
 
-  /** Whether some column that names a person is filled, whomever it names. */
-  #isNamed(table: Table, row: Row): boolean {
-    if (table.mail && row['mail'] !== null) return true;
-    return table.refs.some(
-      (ref) => ref.to === SUBJECT && !ref.polymorphic && refColumns(ref, this.#given.tables).every((column) => row[column] !== null),
-    );
+  /** Whom a row names itself: references to people, then an address. */
+  #namesOf(table: Table, row: Row): Name[] {
+    if (table.name === SUBJECT) return [];
+    const refs = table.refs
+      .filter((ref) => ref.to === SUBJECT)
+      .map((ref): Name => ({
+        as: ref.as,
+        mail: false,
+        filled: ref.polymorphic
+          ? row[`${ref.name}_type`] === SUBJECT && row[`${ref.name}_id`] !== null
+          : refColumns(ref, this.#given.tables).every((column) => row[column] !== null),
+        is: (person) => this.#names({ ...table, refs: [ref] }, row, person),
+      }));
+    const mail: Name = { as: table.mailAs, mail: true, filled: row['mail'] !== null, is: (person) => same(row['mail'], person['mail']) };
+    return table.mail ? [...refs, mail] : refs;
+  }
+
+  /** Somebody who is not among the people owns the row, too; who it is, is not asked. */
+  #ownedByOthers(table: Table, row: Row, people: readonly Row[]): boolean {
+    const names = this.#namesOf(table, row);
+    if (!names.some(({ as }) => as === 'both')) return false;
+    return names.some(({ as, filled, is }) => as !== 'mention' && filled && !people.some((person) => is(person)));
+  }
+
+  #isOthersToo({ table, row, outcome }: Entry, people: readonly Row[]): boolean {
+    const several = this.#namesOf(table, row).some(({ as }) => as === 'both');
+    return several && ['delete', 'mask', 'keep'].includes(outcome) && this.#ownedByOthers(table, row, people);
+  }
+
+  /** Filled columns that say who it is where the row is not theirs alone. */
+  #mentions(table: Table, row: Row, person: Row): string[] {
+    const names = this.#namesOf(table, row);
+    const some = names.filter(({ as }) => as !== 'owner');
+    return some
+      .flatMap((name, at) => (name.is(person) ? [...(name.mail ? ['mail'] : []), ...(at === 0 && table.who ? ['who'] : [])] : []))
+      .filter((column) => row[column] !== null);
   }
 
   #own(table: Table, row: Row, otherwise: Outcome): Outcome {
     if (this.#isHeld(table, row)) return 'held';
     // Of a row of which nothing would become no floor keeps anything.
-    const matters = table.rows !== 'keep' || table.json !== null;
+    const cuts = this.#namesOf(table, row).some(({ as, mail }) => as !== 'owner' && (mail || table.who));
+    const matters = table.rows !== 'keep' || table.json !== null || cuts;
     return matters && this.#isYoung(table, row) ? 'floor' : otherwise;
   }
 
@@ -147,7 +196,9 @@ export class Naive {
     if (way.length > 4) return false;
     return table.refs.some(
       (ref) =>
-        !way.includes(ref.to) && this.#targets(ref, row).some((there) => this.#leads(this.#table(ref.to), there, person, [...way, ref.to])),
+        ref.as !== 'mention' &&
+        !way.includes(ref.to) &&
+        this.#targets(ref, row).some((there) => this.#leads(this.#table(ref.to), there, person, [...way, ref.to])),
     );
   }
 
@@ -227,8 +278,9 @@ export class Naive {
       add('detached', table);
       for (const column of columns) row[column] = null;
     }
-    for (const { table, row, outcome, named } of entries) {
-      add(WORDS[outcome], table);
+    for (const { table, row, outcome, named, cut } of entries) {
+      add(outcome === 'shared' && (named || cut.length > 0) ? 'masked' : WORDS[outcome], table);
+      if (outcome !== 'delete') for (const column of cut) row[column] = null;
       if (outcome === 'delete') this.data[table.name] = this.data[table.name]!.filter((one) => one !== row);
       if (named) this.#clean(table, row, people);
       if (outcome !== 'mask' && outcome !== 'pinned') continue;

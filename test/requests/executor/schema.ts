@@ -1,5 +1,5 @@
 import type { Catalog } from '../../../domain/catalog.ts';
-import type { ErasureWay, StoreErasure, TableErasure } from '../../../domain/requests/model.ts';
+import type { ErasureWay, Mention, Owner, StoreErasure, TableErasure } from '../../../domain/requests/model.ts';
 import { storeEdges, type Edge } from '../../../domain/retention/graph.ts';
 import type { Manifest } from '../../../manifest/model.ts';
 import { refColumns, SUBJECT, type Case, type Cell, type Table } from './case.ts';
@@ -19,6 +19,7 @@ export function ddl(given: Case): string {
       ...(table.composite ? ['b int not null'] : []),
       'grp int not null',
       'at timestamptz',
+      ...(table.who ? ['who text'] : []),
       'note varchar(30)',
       `code varchar(60) not null${table.partitioned ? '' : ' unique'}`,
       'score int not null check (score between 1 and 5)',
@@ -33,7 +34,9 @@ export function ddl(given: Case): string {
       for (const part of [0, 1])
         statements.push(`create table ${table.name}_p${part} partition of ${table.name} for values with (modulus 2, remainder ${part})`);
     for (const row of given.data[table.name]!) {
-      const cells = Object.entries(row).filter(([name]) => name !== 'age' && (name !== 'b' || table.composite));
+      const cells = Object.entries(row).filter(
+        ([name]) => name !== 'age' && (name !== 'b' || table.composite) && (name !== 'who' || table.who),
+      );
       const at = row['age'] === null ? 'null' : `now() - interval '${row['age'] as number} days'`;
       statements.push(
         `insert into ${table.name} (${['at', ...cells.map(([name]) => name)].join(', ')}) values (${[at, ...cells.map(([, cell]) => literal(cell))].join(', ')})`,
@@ -67,13 +70,13 @@ export function keyColumns(table: Table): string[] {
 export function manifestOf(given: Case, base: Manifest): Manifest {
   const person = given.tables[0]!;
   const references = given.tables.flatMap((table) =>
-    table.refs
-      .filter((ref) => ref.polymorphic)
-      .map((ref) => ({
-        from: `shop.public.${table.name}.${ref.name}_id`,
-        when: { [`${ref.name}_type`]: ref.to },
-        to: ref.to === SUBJECT ? SUBJECT : `shop.public.${ref.to}.a`,
-      })),
+    table.refs.map((ref): Manifest['references'][number] => ({
+      from: `shop.public.${table.name}.${ref.name}_${ref.polymorphic ? 'id' : 'a'}`,
+      when: ref.polymorphic ? { [`${ref.name}_type`]: ref.to } : {},
+      to: ref.to === SUBJECT ? SUBJECT : `shop.public.${ref.to}.a`,
+      as: ref.as,
+      with: [],
+    })),
   );
   const some = Object.values(base.tables)[0]!;
   const tables = Object.fromEntries(given.tables.map((table) => [`shop.public.${table.name}`, { ...some, floor: floorOf(table) }]));
@@ -90,7 +93,9 @@ function floorOf(table: Table): TableErasure['floor'] {
 /** A plan of an erasure as a planner might make it: ways of up to two hops, everything that references a row that goes. */
 export function erasureOf(given: Case, catalog: Catalog, manifest: Manifest): StoreErasure {
   const edges = storeEdges(catalog, manifest);
-  const planned = given.tables.filter((table) => waysOf(table, given, edges).length > 0 || table.json !== null).map((table) => table.name);
+  const planned = given.tables
+    .filter((table) => waysOf(table, given, edges).length + mentionsOf(table, given, edges).length > 0 || table.json !== null)
+    .map((table) => table.name);
   const ordered = order(planned, edges);
   return {
     store: 'shop',
@@ -123,6 +128,8 @@ export function erasureOf(given: Case, catalog: Catalog, manifest: Manifest): St
                 onErase: table.shared.onErase,
                 lastOwner: table.shared.lastOwner,
               },
+        owners: ownersOf(table, given),
+        mentions: mentionsOf(table, given, edges),
       };
     }),
   };
@@ -136,22 +143,38 @@ function refOf(edge: Edge, given: Case): Table['refs'][number] {
   return from.refs.find((ref) => column === `${ref.name}_a` || column === `${ref.name}_id`)!;
 }
 
-const PLAIN = { unnamed: [], shared: null } as const;
+const PLAIN = { shared: null, together: null } as const;
 
 function waysOf(table: Table, given: Case, edges: readonly Edge[]): ErasureWay[] {
   const key = keyColumns(given.tables[0]!);
   if (table.name === SUBJECT) return [{ steps: [], columns: key, identity: 'key', asText: false, ...PLAIN }];
-  const out = edges.filter((edge) => edge.from === `public.${table.name}` && edge.to !== edge.from);
-  const direct = out.filter((edge) => edge.to === `public.${SUBJECT}`).map((edge) => arriving([], edge, key));
+  const owned = (edge: Edge): boolean => refOf(edge, given).as !== 'mention';
+  const out = edges.filter((edge) => edge.from === `public.${table.name}` && edge.to !== edge.from && owned(edge));
+  const together = (edge: Edge, hop: number): ErasureWay['together'] =>
+    refOf(edge, given).as === 'both'
+      ? {
+          hop,
+          owners: ownersOf(
+            given.tables.find((it) => `public.${it.name}` === edge.from)!,
+            given,
+          ),
+        }
+      : null;
+  const direct = out
+    .filter((edge) => edge.to === `public.${SUBJECT}`)
+    .map((edge) => ({ ...arriving([], edge, key), together: together(edge, 0) }));
   const second = out
     .filter((edge) => edge.to !== `public.${SUBJECT}` && !edge.to.endsWith('household'))
     .flatMap((edge) =>
-      edges.filter((next) => next.from === edge.to && next.to === `public.${SUBJECT}`).map((next) => arriving([edge], next, key)),
+      edges
+        .filter((next) => next.from === edge.to && next.to === `public.${SUBJECT}` && owned(next))
+        .map((next) => ({ ...arriving([edge], next, key), together: together(next, 1) })),
     );
-  const mail: ErasureWay[] = table.mail ? [{ steps: [], columns: ['mail'], identity: 'email', asText: false, ...PLAIN }] : [];
-  const named = [...direct.filter((way) => way.steps.length === 0).map((way) => way.columns), ...(table.mail ? [['mail']] : [])];
-  const unnamed = table.unnamed ? second.map((way) => ({ ...way, unnamed: named.map((columns) => ({ hop: 0, columns })) })) : second;
-  if (table.shared === null && table.name !== 'hung') return [...direct, ...mail, ...unnamed];
+  const mail: ErasureWay[] =
+    table.mail && table.mailAs !== 'mention'
+      ? [{ ...MAIL, together: table.mailAs === 'both' ? { hop: 0, owners: ownersOf(table, given) } : null }]
+      : [];
+  if (table.shared === null && table.name !== 'hung') return [...direct, ...mail, ...second];
   const owners = edges.find((edge) => edge.from === 'public.member' && edge.to === 'public.household')!;
   const toPerson = edges.find((edge) => edge.from === 'public.member' && edge.to === `public.${SUBJECT}`)!;
   const turned: Edge = {
@@ -164,6 +187,38 @@ function waysOf(table: Table, given: Case, edges: readonly Edge[]): ErasureWay[]
   };
   if (table.name === 'hung') return [{ ...arriving([out[0]!, turned], toPerson, key), shared: { hop: 1, owners } }];
   return [arriving([turned], toPerson, key)];
+}
+
+const MAIL = { steps: [], columns: ['mail'], identity: 'email', asText: false, ...PLAIN };
+
+function personRefs(table: Table): Table['refs'] {
+  return table.name === SUBJECT ? [] : table.refs.filter((ref) => ref.to === SUBJECT);
+}
+
+function ownersOf(table: Table, given: Case): Owner[] {
+  const refs = personRefs(table).map((ref) => ({ as: ref.as, owner: ownerOf(ref, given) }));
+  const mail = table.mail ? [{ as: table.mailAs, owner: { subject: SUBJECT, ...MAIL, when: {} } }] : [];
+  const all = [...refs, ...mail];
+  return all.some(({ as }) => as === 'both') ? all.filter(({ as }) => as !== 'mention').map(({ owner }) => owner) : [];
+}
+
+function ownerOf(ref: Table['refs'][number], given: Case): Owner {
+  if (!ref.polymorphic) return { subject: SUBJECT, columns: refColumns(ref, given.tables), identity: 'key', asText: false, when: {} };
+  return { subject: SUBJECT, columns: [`${ref.name}_id`], identity: 'key', asText: true, when: { [`${ref.name}_type`]: SUBJECT } };
+}
+
+/** Addresses are cut; the printed name goes along with the first reference that does not say whose the row alone is. */
+function mentionsOf(table: Table, given: Case, edges: readonly Edge[]): Mention[] {
+  const key = keyColumns(given.tables[0]!);
+  const refs = personRefs(table).map((ref) => {
+    const edge = edges.find((it) => it.from === `public.${table.name}` && refOf(it, given) === ref)!;
+    return { as: ref.as, way: arriving([], edge, key), columns: [] as string[] };
+  });
+  const mail = table.mail ? [{ as: table.mailAs, way: { ...MAIL } as ErasureWay, columns: ['mail'] }] : [];
+  const some = [...refs, ...mail].filter(({ as }) => as !== 'owner');
+  return some
+    .map(({ way, columns }, at) => ({ way, columns: [...columns, ...(at === 0 && table.who ? ['who'] : [])] }))
+    .filter(({ columns }) => columns.length > 0);
 }
 
 /** A foreign key carries the subject's key itself; of a polymorphic reference the kind must be looked at. */
