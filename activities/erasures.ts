@@ -31,7 +31,7 @@ import type { Store } from '../database/store.ts';
 import type { Certificate } from '../domain/evidence/certificate.ts';
 import { chainHeads } from '../domain/evidence/chain.ts';
 import { SERVICE } from '../domain/requests/actor.ts';
-import { heldStores, erasureOutcome, erasureOutcomes, erasureStatements } from '../domain/requests/outcome.ts';
+import { foundInKept, heldStores, erasureOutcome, erasureOutcomes, erasureStatements } from '../domain/requests/outcome.ts';
 import { planStores } from '../domain/requests/plan.ts';
 import { approvalPolicy } from '../domain/requests/policy.ts';
 import { withoutDismissed } from '../domain/requests/scan.ts';
@@ -147,6 +147,7 @@ export function erasureActivities(dependencies: ActivityDependencies) {
       const reasons = new Map(approval.givenUp.map(({ recipient, reason }) => [recipient, reason]));
       const told = await tellOfErasure(home, context, reasons);
       if (told.waits) return { state: 'recipients', serial: null, outcome };
+      const kept = foundInKept(scans);
       const earlier = earlierText(plan.request, await earlierCertificates(home.db, plan.request, plan.run));
       const content = {
         organisation: manifest.organisation,
@@ -161,6 +162,7 @@ export function erasureActivities(dependencies: ActivityDependencies) {
         startedAt: run.openedAt.toISOString(),
         outcome,
         tables,
+        ...(kept.length > 0 && { found: kept }),
         statements: [...erasureStatements(plan, records, scans), ...earlier, ...buried, ...told.statements],
         heads: chainHeads(records),
       };

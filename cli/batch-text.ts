@@ -1,7 +1,7 @@
 import type { ShownBatch } from '../client/requests/batch.ts';
 import { showShortDay } from '../client/times.ts';
 import { count } from './numbers.ts';
-import { doneText, toldText, waitText } from './request-text.ts';
+import { doneText, stillFoundText, toldText, waitText } from './request-text.ts';
 
 /** More of those who have left it say nothing that `--json` does not. */
 const MOST_LEFT = 5;
@@ -25,6 +25,7 @@ export function batchText(batch: ShownBatch, zone: string, now: Date): string {
     ...gone,
     ...batch.events.map((event, index) => doneText(event, index, zone)),
     ...toldText(batch.notices, now),
+    ...stillFoundText(batch.found),
     ...nextText(batch),
   ].join('\n');
 }
@@ -40,6 +41,6 @@ function nextText({ id, state, members, events }: ShownBatch): string[] {
 }
 
 /** For programs. Names nobody. */
-export function batchJson({ id, origin, actor, createdAt, state, closedAt, members, left, counts, dueAt }: ShownBatch): unknown {
-  return { id, origin, actor, createdAt, state, closedAt, members, left, counts, dueAt };
+export function batchJson({ id, origin, actor, createdAt, state, closedAt, members, left, counts, dueAt, found }: ShownBatch): unknown {
+  return { id, origin, actor, createdAt, state, closedAt, members, left, counts, dueAt, found };
 }

@@ -1,4 +1,4 @@
-import { lastDone, restsWith, type RequestEvent, type ShownRequest } from '../client/requests/read.ts';
+import { foundText, lastDone, restsWith, type FoundInKept, type RequestEvent, type ShownRequest } from '../client/requests/read.ts';
 import { obligedText, type Obligation } from './obligation-text.ts';
 import { noticeText, type Notice } from '../client/requests/notices.ts';
 import { showDay, showShortDay, showTime, showTimeOfDay } from '../client/times.ts';
@@ -100,6 +100,7 @@ export function statusText(
     readonly events: readonly RequestEvent[];
     readonly notices?: readonly Notice[];
     readonly obligations?: readonly Obligation[];
+    readonly found?: readonly FoundInKept[];
   },
   { home, zone, colours, now }: { readonly home: string; readonly zone: string; readonly colours: Colours; readonly now: Date },
 ): string {
@@ -124,6 +125,7 @@ export function statusText(
     ...request.events.map((event, index) => doneText(event, index, zone)),
     ...toldText(request.notices ?? [], now),
     ...obligedText(request.obligations ?? [], zone),
+    ...stillFoundText(request.found ?? []),
     ...nextText(request, lastDone(request.events)),
   ].join('\n');
 }
@@ -131,6 +133,11 @@ export function statusText(
 /** `Told        mailer acknowledged · ads SILENT 6 days · agency task open` */
 export function toldText(notices: readonly Notice[], now: Date): string[] {
   return notices.length === 0 ? [] : [`Told        ${notices.map((it) => noticeText(it, now)).join(' · ')}`];
+}
+
+/** Their texts are not gone from what stays: `Still there shop.public.invoice: found in 3 rows kept by de-hgb-257`. */
+export function stillFoundText(found: readonly FoundInKept[]): string[] {
+  return found.map((it, index) => `${index === 0 ? 'Still there ' : '            '}${it.table}: ${foundText(it)}`);
 }
 
 /** One line of what was done: `2026-11-23 22:24 Berlin  verified (login), by operator` */

@@ -4,6 +4,7 @@ import { readEvents, type RequestEvent } from '../../database/requests/read.ts';
 import type { Notice } from '../../domain/requests/notices.ts';
 import { requireHome } from '../migrate.ts';
 import type { Project } from '../project.ts';
+import { foundIn, type FoundInKept } from './read.ts';
 
 export { isBatch } from '../../domain/requests/batch.ts';
 export type { Batch, MemberCount } from '../../database/requests/batches.ts';
@@ -16,6 +17,8 @@ export interface ShownBatch extends Batch {
   readonly events: readonly RequestEvent[];
   /** Recipients that were to be told of it, as one. */
   readonly notices: readonly Notice[];
+  /** Rows that stay and in which people of it are still found, by its certificate. */
+  readonly found: readonly FoundInKept[];
 }
 
 /** Several requests that are planned and carried out as one, with what was done to them as one. Null: there is none of this number. */
@@ -24,7 +27,8 @@ export async function readBatchStatus(project: Project, id: string): Promise<Sho
   const { home } = project;
   const batch = await readBatch(home, id);
   if (batch === null) return null;
-  return { ...batch, ...(await readMembers(home, id)), events: await readEvents(home, id), notices: await readNotices(home, id) };
+  const found = batch.state === 'closed' ? await foundIn(project, id) : [];
+  return { ...batch, ...(await readMembers(home, id)), events: await readEvents(home, id), notices: await readNotices(home, id), found };
 }
 
 /** As `restsWith` of a request. */

@@ -1,7 +1,10 @@
+import { readCertificate } from '../../database/certificates.ts';
 import { clockOf as storeClock } from '../../database/clock.ts';
 import { readNotices } from '../../database/requests/notices.ts';
 import { readObligations, type Obligation } from '../../database/requests/obligations.ts';
+import { currentPlan } from '../../database/requests/plans.ts';
 import { readEvents, readRequests, type Request, type RequestEvent } from '../../database/requests/read.ts';
+import type { FoundInKept } from '../../domain/evidence/certificate.ts';
 import type { Clock } from '../../domain/requests/clock.ts';
 import type { Notice } from '../../domain/requests/notices.ts';
 import { isOver } from '../../domain/requests/state.ts';
@@ -9,6 +12,8 @@ import { requireHome } from '../migrate.ts';
 import type { Project } from '../project.ts';
 import { clockOf, settleClocks } from './clock.ts';
 
+export type { FoundInKept } from '../../domain/evidence/certificate.ts';
+export { foundText } from '../../domain/requests/kept.ts';
 export type { Request, RequestEvent } from '../../database/requests/read.ts';
 
 export interface ShownRequest extends Request {
@@ -44,6 +49,8 @@ export async function readRequest(
       readonly events: readonly RequestEvent[];
       readonly notices: readonly Notice[];
       readonly obligations: readonly Obligation[];
+      /** Rows that stay and in which the people are still found, by its certificate. Of one that went with a batch: told of the batch. */
+      readonly found: readonly FoundInKept[];
     })
   | null
 > {
@@ -54,7 +61,14 @@ export async function readRequest(
   if (found === undefined) return null;
   // Who goes with others is told of with them.
   const [events, notices] = [await readEvents(project.home, id), await readNotices(project.home, found.batch ?? id)];
-  return { ...shown(project, found, asOf), events, notices, obligations: await readObligations(project.home, { request: id, open: false, limit: MOST_OBLIGATIONS }) }; // prettier-ignore
+  const kept = found.state === 'closed' && found.batch === null ? await foundIn(project, id) : [];
+  return { ...shown(project, found, asOf), events, notices, found: kept, obligations: await readObligations(project.home, { request: id, open: false, limit: MOST_OBLIGATIONS }) }; // prettier-ignore
+}
+
+/** By the certificate of a plan; nothing where there is none. */
+export async function foundIn({ home }: Project, planned: string): Promise<readonly FoundInKept[]> {
+  const bound = await currentPlan(home.db, planned);
+  return bound === null ? [] : ((await readCertificate(home.db, bound.plan.run))?.certificate.found ?? []);
 }
 
 function shown({ manifest }: Project, request: Request, now: Date): ShownRequest {

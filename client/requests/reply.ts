@@ -1,12 +1,15 @@
 import { readObligations } from '../../database/requests/obligations.ts';
 import { currentPlan, manifestOfPlan } from '../../database/requests/plans.ts';
 import { REFUSAL_ARTICLES } from '../../domain/requests/articles.ts';
-import { replyText } from '../../domain/requests/reply.ts';
+import { foundText } from '../../domain/requests/kept.ts';
+import { replyText, type ReplyFacts } from '../../domain/requests/reply.ts';
 import { stayingFor, tableWords, type Staying } from '../../domain/requests/staying.ts';
+import { spaced } from '../../domain/processing/words.ts';
+import { inStore } from '../../manifest/ids.ts';
 import { EVERY_PURPOSE } from '../../manifest/decisions.ts';
 import type { Project } from '../project.ts';
 import { showLongDay } from '../times.ts';
-import { MOST_OBLIGATIONS, type ShownRequest } from './read.ts';
+import { foundIn, MOST_OBLIGATIONS, type ShownRequest } from './read.ts';
 
 /** The words to the subject for where a request stands: a draft without personal data. */
 export async function draftReply(project: Project, request: ShownRequest): Promise<string> {
@@ -29,7 +32,8 @@ export async function draftReply(project: Project, request: ShownRequest): Promi
 }
 
 /** What an erasure has left, and why. A batch's plan does not say what goes on for which of its people: then a person adds it. */
-async function staying({ home, manifest }: Project, { id, batch }: ShownRequest): Promise<{ stays: Staying[]; lookUp: string | null }> {
+async function staying(project: Project, { id, batch }: ShownRequest): Promise<Pick<ReplyFacts, 'stays' | 'found' | 'lookUp'>> {
+  const { home, manifest } = project;
   const obliged = await readObligations(home, { request: id, open: true, limit: MOST_OBLIGATIONS });
   const floors = obliged.flatMap(({ tables }) =>
     tables.map(({ table, rule, until }): Staying => {
@@ -39,7 +43,11 @@ async function staying({ home, manifest }: Project, { id, batch }: ShownRequest)
   );
   const bound = await currentPlan(home.db, batch ?? id);
   if (bound === null) return { stays: floors, lookUp: null };
-  const rest = stayingFor(bound.plan, (await manifestOfPlan(home.db, bound.hash)) ?? manifest);
-  if (batch === null || rest.length === 0) return { stays: [...floors, ...rest], lookUp: null };
+  const planned = (await manifestOfPlan(home.db, bound.hash)) ?? manifest;
+  const rest = stayingFor(bound.plan, planned);
+  const called = (name: string): string => planned.purposes[name]?.description ?? spaced(name);
+  const found =
+    batch === null ? (await foundIn(project, id)).map((it) => `${tableWords(inStore(it.table))}: ${foundText(it, called)}`) : [];
+  if (batch === null || rest.length === 0) return { stays: [...floors, ...rest], found, lookUp: null };
   return { stays: floors, lookUp: batch };
 }

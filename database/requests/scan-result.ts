@@ -1,4 +1,6 @@
 import { sql } from 'kysely';
+import { KEY_IDENTITY } from '../../domain/requests/graph.ts';
+import { KEPT, type KeptHits } from '../../domain/requests/kept.ts';
 import type { ScanHits, ScanResult } from '../../domain/requests/scan.ts';
 import type { ScanScope } from '../../domain/requests/scan-scope.ts';
 import type { Manifest } from '../../manifest/model.ts';
@@ -44,6 +46,7 @@ export async function scanResult(store: Store, scope: ScanScope, runId: string):
     rangesTotal: ranges.rows.reduce((sum, { total }) => sum + total, 0),
     hits: hits((row) => !row.expected),
     expected: hits((row) => row.expected),
+    kept: await keptHits(store, scope, runId),
     dismissed: [],
     notScanned: scope.notScanned,
     notSearched: searched.not,
@@ -51,6 +54,22 @@ export async function scanResult(store: Store, scope: ScanScope, runId: string):
     outside: scope.outside,
     snapshots: Object.fromEntries(ranges.rows.map(({ table, snapshots }) => [table, snapshots ?? []])),
   };
+}
+
+async function keptHits(store: Store, { tables }: ScanScope, runId: string): Promise<readonly KeptHits[]> {
+  const keys = tables.flatMap(({ table, named }) =>
+    named.flatMap(({ identity, columns }) => (identity === KEY_IDENTITY ? [{ table, column: columns.join(', ') }] : [])),
+  );
+  const { rows } = await translating(store, () =>
+    sql<KeptHits>`
+      select h.table_name as table, h.kept_by as why, count(distinct (h.relation, h.location)) as rows
+      from probity.run_hit h
+      where h.run_id = ${runId} and h.expected and h.kept_by <> ${KEPT.reference} and not (h.identity = ${KEY_IDENTITY} and exists (
+        select from unnest(${keys.map(({ table }) => table)}::text[], ${keys.map(({ column }) => column)}::text[]) k (t, c)
+        where k.t = h.table_name and k.c = h.column_name))
+      group by 1, 2 order by 1, 2`.execute(store.db),
+  );
+  return rows;
 }
 
 /** Before the tables in which the scan found somebody, or did not end, are searched again: forgets what it found there and where it was. */

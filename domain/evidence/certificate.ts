@@ -26,6 +26,8 @@ export interface Certificate {
   /** `complete` only when nothing is unexplained. The two that follow are of requests: something waits for its day, or a place was not seen. */
   readonly outcome: 'complete' | 'complete with obligations' | 'scan-limited' | 'incomplete' | 'cancelled';
   readonly tables: readonly TableOutcome[];
+  /** Of requests: rows that stay, as the plan said, and in which the person is still found; left out where there are none. */
+  readonly found?: readonly FoundInKept[];
   readonly statements: readonly string[];
   readonly heads: readonly ChainHead[];
   readonly keyId: string;
@@ -45,6 +47,14 @@ export interface TableOutcome {
   readonly kept: Readonly<Record<string, number>>;
   /** Rows of other tables that were erased or detached with this table's rows. */
   readonly along: Readonly<Record<string, number>>;
+}
+
+export interface FoundInKept {
+  /** `store.schema.table` */
+  readonly table: string;
+  /** Such as `floor:RULE` or `purpose:NAME`. */
+  readonly why: string;
+  readonly rows: number;
 }
 
 /** What is handed over: the certificate, its signature, and the records that its heads commit to. */

@@ -24,6 +24,14 @@ export function keptForPurposes(purposes: readonly string[]): string {
   return `${PURPOSES}${purposes.toSorted().join(',')}`;
 }
 
+/** Where somebody is still found, in rows that stay. Says nothing of whom, or which. */
+export interface KeptHits {
+  /** `schema.table` */
+  readonly table: string;
+  readonly why: string;
+  readonly rows: number;
+}
+
 const WORDS: Readonly<Record<string, string>> = {
   [KEPT.needed]: 'that other rows need',
   [KEPT.shared]: 'shared with others',
@@ -31,9 +39,13 @@ const WORDS: Readonly<Record<string, string>> = {
   [KEPT.notAsked]: 'that the request is not about',
 };
 
-/** `kept for account, delivery`, `kept by de-hgb-257`: behind `3 rows`. */
-export function keptText(why: string): string {
-  if (why.startsWith(FLOOR)) return `kept by ${why.slice(FLOOR.length)}`;
-  if (why.startsWith(PURPOSES)) return `kept for ${why.slice(PURPOSES.length).split(',').join(', ')}`;
-  return WORDS[why] ?? 'kept';
+/** `found in 3 rows kept for account, delivery`, `found in 1 row kept by de-hgb-257`. `purpose`: what a purpose is called. */
+export function foundText({ rows, why }: Pick<KeptHits, 'rows' | 'why'>, purpose: (name: string) => string = (name) => name): string {
+  return `found in ${rows} ${rows === 1 ? 'row' : 'rows'} ${reason()}`;
+
+  function reason(): string {
+    if (why.startsWith(FLOOR)) return `kept by ${why.slice(FLOOR.length)}`;
+    if (why.startsWith(PURPOSES)) return `kept for ${why.slice(PURPOSES.length).split(',').map(purpose).join(', ')}`;
+    return WORDS[why] ?? 'kept';
+  }
 }

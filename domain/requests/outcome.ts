@@ -1,5 +1,6 @@
-import type { Certificate, TableOutcome } from '../evidence/certificate.ts';
+import type { Certificate, FoundInKept, TableOutcome } from '../evidence/certificate.ts';
 import type { EvidenceRecord } from '../evidence/chain.ts';
+import { foundText } from './kept.ts';
 import { groundsText } from './kinds.ts';
 import { planStores, unsearchedText, type ErasurePlan, type PlannedAsk } from './plan.ts';
 import { scanSentence, type ScanResult } from './scan.ts';
@@ -131,6 +132,11 @@ export function erasureOutcome(
   return waits ? 'complete with obligations' : 'complete';
 }
 
+/** Where texts of the people stay, in rows that the plan keeps: nobody shall believe them gone. Does not limit what a certificate says. */
+export function foundInKept(scans: readonly ScanResult[]): FoundInKept[] {
+  return scans.flatMap(({ store, kept }) => kept.map((it) => ({ ...it, table: `${store}.${it.table}` })));
+}
+
 /** What a reader may hold us to, and what the certificate does not reach. */
 export function erasureStatements(plan: ErasurePlan, records: readonly EvidenceRecord[], scans: readonly ScanResult[]): string[] {
   const closings = planStores(plan).map((name) => {
@@ -142,7 +148,8 @@ export function erasureStatements(plan: ErasurePlan, records: readonly EvidenceR
   const about = plan.people === 1 ? [] : [`about ${plan.people} requests, of which the numbers have the SHA-256 ${plan.members}`];
   const seen = scans.map((scan) => `${scan.store}: the scan read ${scanSentence(scan)}`);
   const unsearched = (plan.unsearched ?? []).map((it) => `not searched for: ${unsearchedText(it)}`);
-  return [...about, ...closings, ...floorsOf(plan), ...seen, ...unsearched, ...BEYOND];
+  const kept = foundInKept(scans).map((it) => `${it.table}: ${foundText(it)}`);
+  return [...about, ...closings, ...floorsOf(plan), ...seen, ...kept, ...unsearched, ...BEYOND];
 }
 
 /** Rows under a floor by table, and the end of the last of them. */

@@ -22,6 +22,8 @@ export interface ReplyFacts {
   readonly controller: Controller | null;
   /** What an erasure that is done has left; nothing: all has gone. */
   readonly stays?: readonly Staying[];
+  /** Where details of the person stay in it: `invoice: found in 3 rows kept by de-hgb-257`; of a batch nobody can tell of whom. */
+  readonly found?: readonly string[];
   /** The batch whose plan says what else may stay, where only a person can tell of whom. */
   readonly lookUp?: string | null;
 }
@@ -104,12 +106,13 @@ const CLOSED: Readonly<Record<RequestKind, string>> = {
 };
 
 /** Art. 12(4) GDPR: what is not done is told with its reasons and the remedies. */
-function staying({ stays = [], lookUp = null, law }: ReplyFacts): string[] {
-  if (stays.length === 0 && lookUp === null) return [];
+function staying({ stays = [], found = [], lookUp = null, law }: ReplyFacts): string[] {
+  if (stays.length + found.length === 0 && lookUp === null) return [];
   return [
     '',
     'This stays, and why:',
     ...stays.map((it) => stayingText(it, law)),
+    ...(found.length === 0 ? [] : ['Details of yours still stand in what stays:', ...found.map((it) => `- ${it}.`)]),
     ...(lookUp === null
       ? []
       : [`[Before you send it: what goes on for this person stands in the plan of ${lookUp}. Add it here, or take this line out.]`]),

@@ -1,3 +1,4 @@
+import type { KeptHits } from './kept.ts';
 import type { NotScanned, Standing } from './scan-scope.ts';
 
 /** Rows of a table in which somebody's identity stands in a column. Says nothing of whose or where. */
@@ -29,6 +30,8 @@ export interface ScanResult {
   readonly hits: readonly ScanHits[];
   /** In rows and columns that the plan keeps. */
   readonly expected: readonly ScanHits[];
+  /** The same by row and reason, without what only says whose a row is: its key, and references. */
+  readonly kept: readonly KeptHits[];
   readonly dismissed: readonly ScanHits[];
   readonly notScanned: readonly NotScanned[];
   readonly notSearched: readonly NotSearched[];

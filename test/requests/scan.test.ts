@@ -98,6 +98,8 @@ test('what the plan keeps is told apart, and only tables with hits are searched 
   const first = await search(world, 'run', [ANNA], { expected });
   expect(shown(first.result.expected)).toEqual(['note.body email 1', 'note.body phone 1', 'note.tags email 1', 'orders.buyer key 1']);
   expect(shown(first.result.hits)).toContain('note.data email 1');
+  // By row; a reference to the person says no more than whose the row is.
+  expect(first.result.kept).toEqual([{ table: 'public.note', why: 'purpose:service', rows: 2 }]);
   await forgetHits(world.store, 'run');
   // Found by hand, and seen by nobody in a table in which nothing was found: it is not searched again.
   await world.query(`delete from audit where line like '[%'; delete from visit; insert into orders values (3, 4711, 1)`);

@@ -54,6 +54,7 @@ test('a batch’s recipients are told of each of its requests, and the reply to 
 
 test('the reply says what goes on for somebody with a contract, by which article, and until when', async () => {
   await world.shop(`delete from invoice where customer_id = 3`);
+  await world.shop(`update purchase set note = 'ask person3@canary.example or +49 170 5550003' where purchase_id in (31, 32)`);
   const open = ['open', '--kind', 'erasure', '--ground', 'no_longer_necessary', '--verified-by', 'login', '--evidence', 'S-1'];
   const id = /R-\d+/.exec((await world.probity(['request', ...open], { input: '3\n' })).out)![0];
   await approvePlan(world, id, await said('plan', id));
@@ -63,6 +64,14 @@ test('the reply says what goes on for somebody with a contract, by which article
   const reply = await said('reply', id);
   expect(reply).toContain('- purchase: we need it for this: Deliver (contract, Art. 6(1)(b) GDPR), until that has ended.');
   expect(reply).not.toContain('page view');
+  // What is kept of theirs is not gone, and nobody shall believe so: the outcome stays what it is.
+  expect(await outcomeOf(id)).toBe('complete');
+  expect(reply).toContain('- purchase: found in 2 rows kept for Deliver.');
+  expect(await said('status', id)).toContain('shop.public.purchase: found in 2 rows kept for delivery');
+  const { certificate } = JSON.parse(await said('certificate', id)) as CertificateFile;
+  expect(certificate.statements).toContain('shop.public.purchase: found in 2 rows kept for delivery');
+  expect(certificate.found).toContainEqual({ table: 'shop.public.purchase', why: 'purpose:delivery', rows: 2 });
+  expect(JSON.stringify([reply, certificate])).not.toMatch(/canary/i);
 });
 
 test('what is kept by nothing but other purposes is no obligation: outcome and obligations agree', async () => {
