@@ -49,12 +49,18 @@ function address(argument: string, env: Environment): Named {
   const named = /^([a-z][a-z0-9_]*)=(.+)$/s.exec(argument);
   const name = named?.[1] ?? null;
   const rest = named?.[2] ?? argument;
-  if (/^postgres(ql)?:\/\//.test(rest)) return { name, spelled: rest, url: rest };
+  if (/^postgres(ql)?:\/\//.test(rest)) return { name, spelled: variableOf(rest, env) ?? rest, url: rest };
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(rest))
     throw new Refused('Name a database by a postgres:// URL or by the environment variable that holds it');
   const url = env[rest];
   if (url === undefined || url === '') throw new Refused(`The environment variable ${rest} is not set: it should hold a postgres:// URL`);
   return { name, spelled: `\${${rest}}`, url };
+}
+
+/** `"$DATABASE_URL"` comes as what it holds, and is the variable again in the file. */
+function variableOf(url: string, env: Environment): string | null {
+  const found = Object.keys(env).find((name) => env[name] === url && /^[A-Za-z_][A-Za-z0-9_]*$/.test(name));
+  return found === undefined ? null : `\${${found}}`;
 }
 
 /** A store's name as a manifest can spell it. */

@@ -1,6 +1,7 @@
 import { sql, type RawBuilder, type Transaction } from 'kysely';
 import type { Catalog, CatalogColumn, CatalogTable } from '../domain/catalog.ts';
 import type { ColumnShape, StoreSamples } from '../domain/init/samples.ts';
+import { pairedId } from '../domain/init/pairs.ts';
 import { StoreError } from './errors.ts';
 import { ident } from './identifiers.ts';
 import { inTransaction, type Store } from './store.ts';
@@ -20,9 +21,12 @@ const TOTAL_MS = 60_000;
 const MOST_BYTES = 8_192;
 /** A path is told only when this many sampled rows have it, so that a key that is somebody's name stays inside. */
 const PATH_ROWS = 20;
+/** Rails writes few kinds into a polymorphic reference; more are something else. */
+const MOST_TYPES = 50;
 
 /**
- * Looks at a bounded sample of each table that the role may read, and reduces it inside the database to shares: no value leaves it.
+ * Looks at a bounded sample of each table that the role may read, and reduces it inside the database to shares: no value leaves it
+ * but names of classes in polymorphic references.
  * A table that is locked, slower than `tableMs` (milliseconds) or hidden is skipped with its reason. Throws `StoreError` only when the store is
  * out of reach.
  */
@@ -53,7 +57,9 @@ function reasonToSkip(table: CatalogTable, late: boolean): string | null {
 }
 
 function sampled(column: CatalogColumn): boolean {
-  return column.typeCategory === 'string' || column.baseType === 'jsonb' || column.typeCategory === 'time';
+  return (
+    column.typeCategory === 'string' || column.typeCategory === 'enum' || column.baseType === 'jsonb' || column.typeCategory === 'time'
+  );
 }
 
 async function sampleTable(
@@ -74,7 +80,8 @@ async function sampleTable(
       columns.map(async (column, index) => {
         const shape = toShape(shapes.rows, shapes.facts[index]!, column);
         const contactPaths = column.baseType === 'jsonb' && shape.values > 0 ? await readContactPaths(trx, table, column) : [];
-        return [column.name, { ...shape, contactPaths }] as const;
+        const typeNames = pairedId(table, column.name) === null ? [] : await readTypeNames(trx, table, column);
+        return [column.name, { ...shape, contactPaths, typeNames }] as const;
       }),
     );
     return Object.fromEntries(entries);
@@ -129,7 +136,19 @@ function toShape(rows: number, facts: Facts, column: CatalogColumn): ColumnShape
     prose: share(prose),
     olderThanYears: isTime ? [share(rest[0]), share(rest[1]), share(rest[2])] : null,
     contactPaths: [],
+    typeNames: [],
   };
+}
+
+/** `Issue`, `Wiki::Page`, `customer`. */
+const TYPE_NAME = '^[A-Za-z][A-Za-z0-9_]{0,62}(::[A-Za-z][A-Za-z0-9_]{0,62})*$';
+
+async function readTypeNames(trx: Transaction<unknown>, table: CatalogTable, column: CatalogColumn): Promise<readonly string[]> {
+  const name = sql`${ident(column.name)}::text`;
+  const { rows } = await sql<{ name: string }>`
+    select ${name} as name from ${sample(table, [column])} where ${name} ~ ${TYPE_NAME}
+     group by 1 order by count(*) desc, 1 limit ${MOST_TYPES}::int`.execute(trx);
+  return rows.map((row) => row.name);
 }
 
 /** Up to two levels of keys that read like names of fields, under which many rows hold a string like an e-mail address or a phone number. */

@@ -14,12 +14,17 @@ export function has(name: string, words: string): boolean {
   return new RegExp(`(^|_)(${words})(_|$)`).test(snake(name));
 }
 
+/** True when one of the words is the whole name. */
+export function is(name: string, words: string): boolean {
+  return new RegExp(`^(${words})$`).test(snake(name));
+}
+
 /** The English singular, well enough for names of tables. */
 export function singular(name: string): string {
   const plain = snake(name).replace(/^(tbl|t)_/, '');
   if (plain === 'people' || plain === 'persons') return 'person';
   if (plain.endsWith('ies')) return `${plain.slice(0, -3)}y`;
   if (/(ss|us|is)$/.test(plain)) return plain;
-  if (/(sses|shes|ches|xes)$/.test(plain)) return plain.slice(0, -2);
+  if (/(sses|shes|ches|xes|[tnrp]uses|iases)$/.test(plain)) return plain.slice(0, -2);
   return plain.endsWith('s') ? plain.slice(0, -1) : plain;
 }

@@ -27,7 +27,7 @@ export function initCommand(context: Context): Command {
     )
     .action(async (stores: readonly string[], { out, organisation, timezone }: Options) => {
       if (out !== '-' && existsSync(out)) throw new Refused(`${out} is there already and is not overwritten: name another file with --out`);
-      const { yaml, guesses, notes } = await draft({
+      const { yaml, guesses, notes, expected } = await draft({
         stores,
         env: io.env,
         ...(organisation && { organisation }),
@@ -38,6 +38,11 @@ export function initCommand(context: Context): Command {
       await writeFile(out, yaml, { flag: 'wx' });
       for (const note of notes) io.err(`not included: ${note}`);
       io.out(`${colours.green('✓')} ${out}: ${guesses.length} guesses to review, each marked "# guess" with its reason`);
+      const missing = expected.filter(({ value }) => value !== null);
+      if (missing.length > 0) io.out('the file holds no password; before the next step set, with yours in place of PASSWORD:');
+      for (const { variable, value } of missing) io.out(`  export ${variable}='${value!.replaceAll("'", "'\\''")}'`);
+      const set = expected.filter(({ value }) => value === null).map(({ variable }) => variable);
+      if (set.length > 0) io.out(`the file expects ${set.join(' and ')} in the environment, as here`);
       io.out(`next: probity check --manifest ${out}, then probity retention plan --manifest ${out}`);
     });
 }

@@ -1,5 +1,8 @@
-import type { CatalogColumn } from '../catalog.ts';
+import type { CatalogColumn, CatalogTable } from '../catalog.ts';
 import { has } from '../words.ts';
+import { guessByTable } from './by-table.ts';
+import { COLUMN_RULES } from './column-rules.ts';
+import { namedLikePeople } from './names.ts';
 import type { ColumnShape } from './samples.ts';
 
 /** What a column seems to be for. Categories are the words of the manifest. */
@@ -8,6 +11,8 @@ export interface ColumnGuess {
   readonly identifying: boolean;
   readonly protected: string | null;
   readonly special: string | null;
+  /** Whole objects written as one value: personal whatever the table is about. */
+  readonly anything: boolean;
   /** Null when the catalog says so and nothing was guessed. */
   readonly reason: string | null;
   /** Which identity it could be. */
@@ -16,163 +21,20 @@ export interface ColumnGuess {
 
 /** Shares from which on the sample decides, against the name if need be. Below, single values are more likely exceptions. */
 const MOSTLY = 0.5;
+const VAGUE = ['financial', 'behaviour', 'free_text'];
 
-interface Rule {
-  readonly words: string;
-  readonly category: string;
-  readonly says: string;
-  readonly identifying?: true;
-  readonly protected?: string;
-  readonly special?: string;
-  readonly identity?: 'email' | 'phone';
-  /** Types for which the words mean something else. */
-  readonly not?: readonly CatalogColumn['typeCategory'][];
-}
-
-const FLAGS = ['boolean', 'time'] as const;
-
-/** The first rule whose words stand in the name wins, so the more specific come first. */
-const RULES: readonly Rule[] = [
-  {
-    words: 'email|mail_address|email_address',
-    category: 'contact',
-    says: 'an e-mail address',
-    identifying: true,
-    identity: 'email',
-    not: ['boolean', 'time', 'number'],
-  },
-  {
-    words: 'phone|mobile|cell|telephone|tel|fax|msisdn|phone_number|mobile_number',
-    category: 'contact',
-    says: 'a phone number',
-    identifying: true,
-    identity: 'phone',
-    not: FLAGS,
-  },
-  {
-    words: 'ssn|social_security|national_id|passport|passport_no|tax_id|driving_licen[cs]e|id_card|personnummer',
-    category: 'government_id',
-    says: 'an official number',
-    identifying: true,
-    not: FLAGS,
-  },
-  {
-    words: 'iban|bic|card_number|credit_card|bank_account|account_number|cardholder',
-    category: 'financial',
-    says: 'a bank or card number',
-    identifying: true,
-    not: FLAGS,
-  },
-  {
-    words: 'password|passwd|pwd|secret|api_key|access_token|refresh_token|totp|salt|password_hash',
-    category: 'credential',
-    says: 'a credential',
-    not: FLAGS,
-  },
-  { words: 'religion|faith', category: 'demographic', says: 'a religion (Art. 9)', special: 'religion' },
-  { words: 'ethnicity|race|ethnic', category: 'demographic', says: 'an ethnic origin (Art. 9)', special: 'ethnicity' },
-  {
-    words: 'diagnosis|disease|disability|blood_type|medication|allergy|allergies|health|medical',
-    category: 'health',
-    says: 'health data (Art. 9)',
-    special: 'health',
-  },
-  { words: 'sexual_orientation|orientation', category: 'demographic', says: 'a sexual orientation (Art. 9)', special: 'orientation' },
-  {
-    words: 'union_member|trade_union|political|party_membership',
-    category: 'demographic',
-    says: 'a conviction (Art. 9)',
-    special: 'belief',
-  },
-  {
-    words: 'birth|birthday|birthdate|dob|birth_date|date_of_birth|birth_year|age|age_band|age_group',
-    category: 'demographic',
-    says: 'an age',
-    protected: 'age',
-  },
-  { words: 'gender|sex|salutation', category: 'demographic', says: 'a gender', protected: 'gender' },
-  { words: 'nationality|citizenship', category: 'demographic', says: 'a nationality', protected: 'nationality' },
-  {
-    words:
-      'marital|marital_status|household_size|household_comp|kids|children|kids_count|income|education|occupation|job_title|homeowner|home_ownership',
-    category: 'demographic',
-    says: 'a circumstance of life',
-  },
-  {
-    words:
-      'first_name|last_name|firstname|lastname|surname|given_name|family_name|full_name|fullname|middle_name|nickname|display_name|username|user_name|login|recipient|contact_name|billing_name|customer_name|maiden_name|screen_name|handle',
-    category: 'contact',
-    says: 'a name of a person',
-    identifying: true,
-    not: FLAGS,
-  },
-  { words: 'ip|ip_address|ipaddr|ip_addr|client_ip|remote_addr', category: 'device', says: 'an IP address', identifying: true, not: FLAGS },
-  {
-    words: 'mac_address|imei|idfa|gaid|advertising_id|device_token|push_token|fingerprint|cookie|cookie_id',
-    category: 'device',
-    says: 'an identifier of a device',
-    identifying: true,
-    not: FLAGS,
-  },
-  {
-    words: 'user_agent|useragent|browser|device|os|platform|session|session_id|device_type',
-    category: 'device',
-    says: 'a device',
-    not: ['time'],
-  },
-  {
-    words: 'street|address|addr|address_line|house_number|line1|line2|address1|address2',
-    category: 'location',
-    says: 'an address',
-    identifying: true,
-    not: FLAGS,
-  },
-  { words: 'lat|latitude|lng|lon|longitude|geo|geom|location|coordinates|gps', category: 'location', says: 'a place', not: FLAGS },
-  {
-    words: 'zip|zipcode|zip_code|postcode|postal_code|city|town|country|country_code|region|province|county|state_code|timezone|locale',
-    category: 'location',
-    says: 'a place',
-    not: FLAGS,
-  },
-  {
-    words:
-      'body|note|notes|comment|comments|message|free_text|freetext|text|remark|remarks|feedback|bio|about|answer_text|review_text|transcript|content',
-    category: 'free_text',
-    says: 'free text',
-    not: ['boolean', 'time', 'number', 'enum'],
-  },
-  {
-    words:
-      'amount|price|total|subtotal|salary|revenue|spend|spent|balance|paid|payment|discount|tax|vat|currency|cost|value|sales_value|fee',
-    category: 'financial',
-    says: 'money',
-    not: FLAGS,
-  },
-  {
-    words:
-      'url|path|page|referrer|referer|utm|utm_source|utm_medium|utm_campaign|click|clicks|visit|visits|views|search|query|event|event_type|last_seen|last_login|last_active|score|segment|lifecycle|quantity|kind|channel|rating|choice',
-    category: 'behaviour',
-    says: 'behaviour',
-  },
-  {
-    words: 'last_seen_at|last_login_at|last_active_at|seen|viewed|visited|clicked|opened|ordered|placed',
-    category: 'behaviour',
-    says: 'behaviour',
-  },
-];
-
-/** Guesses from type, name and sample. `isKey`: the column belongs to a primary or foreign key; `ofPeople`: its table is named like people. */
-export function guessColumn(
-  column: CatalogColumn,
-  shape: ColumnShape | undefined,
-  { isKey, ofPeople }: { readonly isKey: boolean; readonly ofPeople: boolean },
-): ColumnGuess {
-  const none = { identifying: false, protected: null, special: null, identity: null };
+/** Guesses from type, name, sample and table. `isKey`: the column belongs to a primary or foreign key. */
+export function guessColumn(column: CatalogColumn, shape: ColumnShape | undefined, table: CatalogTable, isKey: boolean): ColumnGuess {
+  const none = { identifying: false, protected: null, special: null, identity: null, anything: false };
   const bySample = shape === undefined || shape.values === 0 ? null : sampleGuess(shape);
   if (bySample !== null) return { ...none, ...bySample };
   // Keys come before names (`device_id`), but a natural key may be an e-mail address.
-  const rule = RULES.find((it) => has(column.name, it.words) && !it.not?.includes(column.typeCategory));
+  const byTable = isKey ? null : guessByTable(column, table);
+  if (byTable?.anything === true) return { ...none, ...byTable };
+  const rule = COLUMN_RULES.find((it) => has(column.name, it.words) && !it.not?.includes(column.typeCategory));
   if (isKey && rule?.identity === undefined) return { ...none, category: 'key', reason: null };
+  // A name of its own says more than the table, unless it is a word for anything (`value`, `code`).
+  if (byTable !== null && (rule === undefined || VAGUE.includes(rule.category))) return { ...none, ...byTable };
   if (rule !== undefined) {
     return {
       ...none,
@@ -184,7 +46,7 @@ export function guessColumn(
       reason: `named like ${rule.says}`,
     };
   }
-  if (ofPeople && has(column.name, 'name'))
+  if (namedLikePeople(table.name) && has(column.name, 'name'))
     return { ...none, category: 'contact', identifying: true, reason: 'a name in a table named like people' };
   if (column.baseType === 'inet' || column.baseType === 'cidr')
     return { ...none, category: 'device', identifying: true, reason: `of type ${column.baseType}` };
@@ -219,6 +81,7 @@ export function percent(share: number): string {
 export function isPersonal(guess: ColumnGuess): boolean {
   return (
     guess.identifying ||
+    guess.anything ||
     guess.protected !== null ||
     guess.special !== null ||
     ['contact', 'demographic', 'device', 'health', 'government_id', 'credential'].includes(guess.category)

@@ -1,5 +1,7 @@
 import type { Catalog } from '../catalog.ts';
 import { describeTable, writeTable } from './draft-table.ts';
+import { addresses, type Expected } from './addresses.ts';
+import { footer } from './footer.ts';
 import type { AddGuess, Guess } from './guess.ts';
 import { UNREVIEWED } from './purpose.ts';
 import { guessReferences, type ReferenceGuess } from './references.ts';
@@ -26,6 +28,7 @@ export interface Draft {
   readonly guesses: readonly Guess[];
   /** What could not be drafted, one sentence each. */
   readonly notes: readonly string[];
+  readonly expected: readonly Expected[];
 }
 
 /**
@@ -37,11 +40,10 @@ export function draftManifest(input: DraftInput): Draft {
   const subjects = guessSubjects(found.tables);
   const references = guessReferences(found.tables, subjects);
   const rules = guessRetention(found.tables, subjects);
-  const shared = guessShared(found.tables, subjects);
-  const linked = linkedTables(found.tables, subjects, references);
-  const governed = found.tables.filter(
-    (it) => it.personal || linked.has(it) || rules.get(it)?.active === true || shared.some((group) => group.table === it),
-  );
+  const shared = guessShared(found.tables, subjects, references);
+  const linked = linkedTables(found.tables, subjects, references, shared);
+  const governed = found.tables.filter((it) => it.personal || linked.has(it) || rules.get(it)?.active === true);
+  const { urls, expected } = addresses(input);
   const guesses: Guess[] = [];
   const guess: AddGuess = (path, value, reason) => {
     guesses.push({ path, value, reason });
@@ -54,8 +56,8 @@ export function draftManifest(input: DraftInput): Draft {
   );
 
   const lines = [
-    ...header(input, notes),
-    ...writeStores(input, governed, found.unspeakable, guess),
+    ...header(input, notes, expected),
+    ...writeStores(urls, governed, found.unspeakable, guess),
     ...writePurposes(guess),
     ...writeSubjects(subjects, guess),
     ...section(
@@ -76,13 +78,16 @@ export function draftManifest(input: DraftInput): Draft {
       references.filter((it) => concerns(it, governed)),
       guess,
     ),
-    ...writeShared(shared, guess),
-    ...FOOTER,
+    ...writeShared(
+      shared.filter((it) => governed.includes(it.table) && governed.includes(it.owners)),
+      guess,
+    ),
+    ...footer(governed, rules),
   ];
-  return { yaml: `${lines.join('\n')}\n`, guesses, notes };
+  return { yaml: `${lines.join('\n')}\n`, guesses, notes, expected };
 }
 
-function header(input: DraftInput, notes: readonly string[]): string[] {
+function header(input: DraftInput, notes: readonly string[], expected: readonly Expected[]): string[] {
   const servers = Object.entries(input.catalogs).map(
     ([name, it]) => `${name} (PostgreSQL ${Math.floor(it.version / 10000)}, database ${it.database})`,
   );
@@ -90,6 +95,9 @@ function header(input: DraftInput, notes: readonly string[]): string[] {
     `# Drafted by probity init from ${servers.join(' and ').replaceAll(/\s+/g, ' ')}.`,
     '# Lines marked "guess" were inferred from names, types and the shape of samples: review them, and delete the mark.',
     '# mode observe: Probity plans and reports, and changes nothing.',
+    ...(expected.length === 0
+      ? []
+      : [`# Expects in the environment: ${expected.map(({ variable, store }) => `${variable} (postgres://… of ${store})`).join(', ')}.`]),
     ...notes.map((note) => `# Not included: ${note.replaceAll(/\s+/g, ' ')}`),
     '',
     `organisation: ${scalar(input.organisation ?? Object.values(input.catalogs)[0]?.database ?? 'unnamed')}`,
@@ -99,11 +107,13 @@ function header(input: DraftInput, notes: readonly string[]): string[] {
 }
 
 /** A schema with a table that can be neither declared nor ignored is left out of `schemas`, or no manifest over it could pass a check. */
-function writeStores(input: DraftInput, governed: readonly SurveyedTable[], unspeakable: Survey['unspeakable'], guess: AddGuess): string[] {
-  const lines = Object.keys(input.catalogs).map((name, index) => {
-    const given = input.storeUrls[name] ?? '';
-    const secret = given === '' || /:\/\/[^/@:]*:(?!\$\{)[^/@]+@/.test(given) || /[?&]password=(?!\$\{)/.test(given);
-    const url = secret ? `\${${name.toUpperCase().replaceAll(/[^A-Z0-9]/g, '_')}_DATABASE_URL}` : given;
+function writeStores(
+  urls: Readonly<Record<string, string>>,
+  governed: readonly SurveyedTable[],
+  unspeakable: Survey['unspeakable'],
+  guess: AddGuess,
+): string[] {
+  const lines = Object.entries(urls).map(([name, url], index) => {
     const complete = (schema: string) => !unspeakable.some((it) => it.store === name && it.schema === schema);
     const schemas = [...new Set(governed.filter((it) => it.store === name).map((it) => it.table.schema))].filter(complete).sort();
     const pairs: [string, string][] = [
@@ -179,12 +189,14 @@ function linkedTables(
   tables: readonly SurveyedTable[],
   subjects: readonly SubjectGuess[],
   references: readonly ReferenceGuess[],
+  shared: readonly SharedGuess[],
 ): ReadonlySet<SurveyedTable> {
   const linked = new Set(subjects.map((it) => it.table));
   const referring = (it: SurveyedTable) => references.filter(({ from }) => from.startsWith(`${it.id}.`)).map(({ to }) => to);
   const leads = (it: SurveyedTable): boolean =>
     it.table.foreignKeys.some((key) => [...linked].some((up) => up.store === it.store && up.local === key.references)) ||
-    referring(it).some((to) => to.split('.').length < 4 || [...linked].some((up) => to.startsWith(`${up.id}.`)));
+    referring(it).some((to) => to.split('.').length < 4 || [...linked].some((up) => to.startsWith(`${up.id}.`))) ||
+    shared.some(({ table, owners }) => table === it && linked.has(owners));
   for (let grown = true; grown;) {
     const more = tables.filter((it) => !linked.has(it) && leads(it));
     more.forEach((it) => linked.add(it));
@@ -194,16 +206,15 @@ function linkedTables(
 }
 
 function reasonsToIgnore(tables: readonly SurveyedTable[]): Record<string, string> {
-  return Object.fromEntries(tables.map((it) => [it.id, 'no column looks personal and nothing leads to a person']));
+  return Object.fromEntries(
+    tables.map((it) => {
+      const text = it.columns.filter(({ guess }) => guess.category === 'free_text').map(({ column }) => column.name);
+      const review = text.length === 0 ? '' : `; REVIEW what people write into ${text.join(', ')}`;
+      return [it.id, `no column looks personal and nothing leads to a person${review}`];
+    }),
+  );
 }
 
 function section(name: string, lines: readonly string[]): string[] {
   return lines.length === 0 ? [] : ['', `${name}:`, ...lines];
 }
-
-const FOOTER = [
-  '',
-  '# When the first plans look right: schedules, then mode: enforce.',
-  '# schedules:',
-  '#   purge: { cron: "15 1 * * *", jitter: 10m, run: retention }',
-];

@@ -1,5 +1,6 @@
 import type { CatalogColumn } from '../catalog.ts';
 import { singular, snake } from '../words.ts';
+import { namesTable, pairedId } from './pairs.ts';
 import type { SubjectGuess } from './subjects.ts';
 import type { SurveyedTable } from './survey.ts';
 
@@ -12,18 +13,21 @@ export interface ReferenceGuess {
 
 /**
  * References that the catalog does not know: e-mail and phone columns outside the subject's own table, `customer_id` without
- * a foreign key, and `(entity_type, entity_id)` pairs whose check constraint lists what the type may be.
+ * a foreign key, and `(entity_type, entity_id)` pairs by what a check constraint allows the type to be, or what it is.
  */
 export function guessReferences(tables: readonly SurveyedTable[], subjects: readonly SubjectGuess[]): readonly ReferenceGuess[] {
-  return tables.flatMap((table) => [
-    ...polymorphic(table, tables, subjects),
-    ...table.columns.flatMap(({ column, guess }) => {
+  return tables.flatMap((table) => {
+    const pairs = polymorphic(table, tables, subjects);
+    const plain = table.columns.flatMap(({ column, guess }) => {
       // An id of four parts ends at the third dot.
       if (column.name.includes('.') || isForeign(table, column.name)) return [];
       if (guess.identity !== null) return byIdentity(table, column, guess.identity, subjects);
+      // The second of a pair (`user_type`, `user_id`) means what the first says.
+      if (pairs.some(({ from }) => from === `${table.id}.${column.name}`)) return [];
       return byName(table, column, tables, subjects);
-    }),
-  ]);
+    });
+    return [...pairs, ...plain];
+  });
 }
 
 function byIdentity(
@@ -90,22 +94,27 @@ function nearestTable(
   return best.length === 1 ? best[0]! : null;
 }
 
+/** One reference for each kind that the pair is seen, or allowed, to hold. */
 function polymorphic(table: SurveyedTable, tables: readonly SurveyedTable[], subjects: readonly SubjectGuess[]): ReferenceGuess[] {
-  return table.table.columns.flatMap((type) => {
-    const stem = /^(.+)_type$/.exec(snake(type.name))?.[1];
-    const id = stem === undefined ? undefined : table.table.columns.find((it) => snake(it.name) === `${stem}_id`);
-    if (id === undefined || id.name.includes('.') || isForeign(table, id.name)) return [];
-    return literals(table, type.name).flatMap((value) => {
-      const target = tables.find((it) => it.store === table.store && singular(it.table.name) === singular(value) && sameKey(it, id));
+  return table.columns.flatMap(({ column: type, shape }) => {
+    const id = pairedId(table.table, type.name);
+    if (id === null) return [];
+    const allowed = literals(table, type.name);
+    return [...new Set([...allowed, ...(shape?.typeNames ?? [])])].flatMap((value) => {
+      const [target] = tables
+        .map((it) => ({ it, score: it.store === table.store && sameKey(it, id) ? namesTable(value, it.table.name) : 0 }))
+        .filter(({ score }) => score > 0)
+        .sort((one, other) => other.score - one.score)
+        .map(({ it }) => it);
       if (target === undefined || target.table.primaryKey![0]!.includes('.')) return [];
       const subject = subjects.find((it) => it.table === target);
-      const to = subject?.name ?? `${target.id}.${target.table.primaryKey![0]!}`;
+      const says = allowed.includes(value) ? `a check constraint lists '${value}'` : `its sampled rows hold '${value}'`;
       return [
         {
           from: `${table.id}.${id.name}`,
           when: { [type.name]: value },
-          to,
-          reason: `a pair (${type.name}, ${id.name}); a check constraint lists '${value}'`,
+          to: subject?.name ?? `${target.id}.${target.table.primaryKey![0]!}`,
+          reason: `a pair (${type.name}, ${id.name}); ${says}`,
         },
       ];
     });

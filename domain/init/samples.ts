@@ -1,4 +1,7 @@
-/** What `database/samples` found out about values without taking one of them along: shares between 0 and 1 of sampled, non-null values. */
+/**
+ * What `database/samples` found out about values without taking one of them along, but for words of `*_type` columns: shares between 0 and 1
+ * of sampled, non-null values.
+ */
 
 export interface ColumnShape {
   /** Sampled values that are not null. */
@@ -18,6 +21,8 @@ export interface ColumnShape {
   readonly olderThanYears: readonly [number, number, number] | null;
   /** Only for jsonb: paths at which many rows hold something like an e-mail address or a phone number. */
   readonly contactPaths: readonly { readonly path: string; readonly kind: 'email' | 'phone' }[];
+  /** Only for the first of a `(*_type, *_id)` pair: values that are spelt like names of classes or tables, the most frequent first. */
+  readonly typeNames: readonly string[];
 }
 
 export interface StoreSamples {

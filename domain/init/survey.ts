@@ -1,7 +1,6 @@
 import type { Catalog, CatalogColumn, CatalogTable } from '../catalog.ts';
 import { incomingKeys, type IncomingKey } from '../fingerprint.ts';
 import { guessColumn, isPersonal, type ColumnGuess } from './categories.ts';
-import { namedLikePeople } from './names.ts';
 import { NO_SAMPLES, type ColumnShape, type StoreSamples } from './samples.ts';
 
 /** A table with everything that guesses about it start from. */
@@ -66,7 +65,7 @@ function surveyTable(
   const columns = table.columns.map((column) => {
     // A column may be called `constructor`.
     const shape = Object.hasOwn(shapes, column.name) ? shapes[column.name] : undefined;
-    return { column, shape, guess: guessColumn(column, shape, { isKey: keys.has(column.name), ofPeople: namedLikePeople(table.name) }) };
+    return { column, shape, guess: guessColumn(column, shape, table, keys.has(column.name)) };
   });
   return { id, store, local, table, columns, incoming, personal: columns.some(({ guess }) => isPersonal(guess)) };
 }

@@ -6,7 +6,7 @@ const ROLES = new Set(
     'addressee|administrator|admin|advisor|adviser|agent|approver|assignee|assigner|assignor|auditor|cashier|checker|clerk|consultant',
     'courier|creator|deputy|dispatcher|driver|editor|grantee|granter|grantor|handler|inspector|invitee|inviter|manager|mentor|merchant',
     'modifier|moderator|officer|operator|organiser|organizer|receiver|recipient|referee|referer|referrer|rep|representative|resolver',
-    'responsible|reviewer|revoker|salesperson|salesrep|seller|sponsor|staff|supervisor|updater|uploader|validator|verifier|vendor',
+    'responsible|reviewer|revoker|salesperson|salesrep|seller|sponsor|staff|supervisor|updater|uploader|validator|verifier|vendor|whodunnit',
   ].flatMap((line) => line.split('|')),
 );
 
