@@ -43,6 +43,7 @@ export function requestPlanText({ plan, hash }: BoundPlan, { colours, width }: R
       ({ subject, identity, people, rows }) =>
         `${count(rows)} of ${subject} ${rows === 1 ? 'has' : 'have'} the ${identity} of ${peopleText(people)} here, and ${rows === 1 ? 'is' : 'are'} not taken for them`,
     ),
+    ...(plan.shared ?? []).map((it) => sharedText(it)),
     ...(plan.unsearched ?? []).map((it) => `not searched for afterwards, so the certificate will be scan-limited: ${unsearchedText(it)}`),
     ...planStores(plan).flatMap((name) => {
       const held = plan.stores.reduce((sum, { erasure, heldPeople }) => sum + (erasure.store === name ? heldPeople : 0), 0);
@@ -55,6 +56,12 @@ export function requestPlanText({ plan, hash }: BoundPlan, { colours, width }: R
     ),
   ];
   return [head, textTable(columns, rows, width), ...foot].join('\n');
+}
+
+/** What leads to no rows, since it is not only theirs. */
+function sharedText({ subject, identity, people, rows }: NonNullable<BoundPlan['plan']['shared']>[number]): string {
+  const whose = rows === 1 ? 'stands for none' : `is that of ${people === 1 ? '' : 'up to '}${count(rows)} of ${subject}`;
+  return `the ${identity} of ${peopleText(people)} here ${whose}: rows that name it are left, and it is not searched for`;
 }
 
 /** `erasure`; of several: `998 people: 700 withdrawal, 298 erasure` */

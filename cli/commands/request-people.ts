@@ -85,12 +85,13 @@ function revealCommand(context: Context): Command {
   return withoutTokenOption(command);
 }
 
-function personText({ request, keys, identities, ambiguous, apart }: RevealedPerson): string {
+function personText({ request, keys, identities, ambiguous, apart, shared }: RevealedPerson): string {
   const lines = [
     ...keys.map(({ subject, key }) => `  ${subject}  ${key.join(' · ')}`),
     ...Object.entries(identities).map(([identity, values]) => `  ${identity}  ${values.join(' · ')}`),
     ...ambiguous.map(({ subject, identity, rows }) => `  ? ${rows} of ${subject} would be this one person by ${identity}`),
     ...apart.map(({ subject, identity, rows }) => `  ! ${rows} of ${subject} with the same ${identity}, not taken for them`),
+    ...shared.map(({ subject, identity, rows }) => `  ! ${rows} of ${subject} with one ${identity}, which is not used`),
   ];
   return [request, ...(lines.length === 0 ? ['  nobody is known behind it any more'] : lines)].join('\n');
 }

@@ -25,6 +25,8 @@ export interface RevealedPerson {
   readonly ambiguous: readonly Ambiguous[];
   /** Who has the same number or name, and is not taken for them. */
   readonly apart: readonly Ambiguous[];
+  /** What they have and is nobody's: it leads to no rows. */
+  readonly shared: readonly Ambiguous[];
 }
 
 export interface Revealed {
@@ -76,6 +78,7 @@ export async function revealPeople(
       identities: it.identities,
       ambiguous: it.ambiguous,
       apart: it.apart,
+      shared: it.shared,
     })),
   };
 }

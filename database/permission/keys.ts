@@ -36,18 +36,24 @@ export function keyMatch(columns: readonly CatalogColumn[]): KeyMatch {
   return { parts, condition: sql.join([...each, whole], sql` and `) };
 }
 
-function columnMatch(column: CatalogColumn, text: RawBuilder<unknown>): RawBuilder<unknown> {
+/** Compares an identity's column of the row `s` with the text `k.key`, as references to it do: by the type's own equality. */
+export function identityMatch(column: CatalogColumn): RawBuilder<unknown> {
+  return columnMatch(column, sql`k.key`, false);
+}
+
+function columnMatch(column: CatalogColumn, text: RawBuilder<unknown>, exactly = true): RawBuilder<unknown> {
   const value = ident('s', column.name);
   if (INTEGERS.includes(column.baseType)) return sql`${value} = ${integer(text)}`;
   if (column.baseType === 'uuid') return sql`${value} = case when ${text} ~ ${sql.lit(UUID)} then ${text}::uuid end`;
   // The type's own equality finds the row; it may be laxer than that of the texts (case, trailing blanks, collation).
   const exact = sql`${value}::text collate "C" = ${text}`;
-  if (column.baseType === 'bpchar') return sql`${value} = ${text}::bpchar and ${exact}`;
-  if (column.baseType === 'text' || column.baseType === 'varchar') return sql`${value} = ${text} and ${exact}`;
+  const and = exactly ? sql` and ${exact}` : sql``;
+  if (column.baseType === 'bpchar') return sql`${value} = ${text}::bpchar${and}`;
+  if (column.baseType === 'text' || column.baseType === 'varchar') return sql`${value} = ${text}${and}`;
   const [schema, citext] = column.type.split('.');
   // An extension's operators stand in a schema of its choice.
   if (schema !== undefined && citext === 'citext')
-    return sql`${value} operator(${ident(schema)}.=) ${text}::${ident(schema, citext)} and ${exact}`;
+    return sql`${value} operator(${ident(schema)}.=) ${text}::${ident(schema, citext)}${and}`;
   return exact;
 }
 

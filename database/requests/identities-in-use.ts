@@ -2,16 +2,16 @@ import { sql } from 'kysely';
 import { KEY_IDENTITY } from '../../domain/requests/graph.ts';
 import { inStore, storeOf } from '../../manifest/ids.ts';
 import type { Manifest } from '../../manifest/model.ts';
-import { EMAIL } from '../../domain/serving/replica.ts';
 import { ident, tableRef } from '../identifiers.ts';
 import { inTransaction, type Store } from '../store.ts';
+import { addressText } from './erasure/reach.ts';
 
 /** The subject's table may be read whole. Milliseconds. */
 const STATEMENT_TIMEOUT_MS = 300_000;
 
 /**
  * Addresses, numbers and the like among keys that some row of their subject's table has now. Of people who were erased none has: so it is
- * somebody's again. Stays in the process.
+ * somebody's again. Compared without case and outer blanks, as the laxest reference would. Stays in the process.
  */
 export async function identitiesInUse(
   open: (store: string) => Store,
@@ -25,14 +25,14 @@ export async function identitiesInUse(
     for (const [identity, some] of Map.groupBy(ofSubject, (it) => it.identity)) {
       const column = subject?.identities[identity];
       if (subject === undefined || column === undefined) continue;
-      const text = sql`${ident('s', column)}::text`;
-      const value = identity === EMAIL ? sql`lower(btrim(${text}))` : text;
       const wanted = [...new Set(some.map(({ parts }) => parts[0] ?? ''))];
       const limits = { readOnly: true, statementTimeoutMs: STATEMENT_TIMEOUT_MS } as const;
       const { rows } = await inTransaction(open(storeOf(subject.table)), limits, (trx) =>
         sql<{ value: string }>`
-          select distinct ${value} as value from ${tableRef(inStore(subject.table))} s where ${value} = any (${wanted}::text[])
-          order by 1`.execute(trx),
+          select distinct w.value from unnest(${wanted}::text[]) w (value)
+          join ${tableRef(inStore(subject.table))} s on ${addressText(ident('s', column))} = ${addressText(sql`w.value`)} order by 1`.execute(
+          trx,
+        ),
       );
       found.push(...rows.map((row) => ({ identity, value: row.value })));
     }

@@ -17,7 +17,7 @@ import {
 } from '../../domain/requests/plan.ts';
 import { kindsOf, undeclared, type PersonKind } from '../../domain/requests/person-kinds.ts';
 import { erasureScope } from '../../domain/requests/remaining.ts';
-import type { ResolvedPerson } from '../../domain/requests/resolve.ts';
+import type { Ambiguous, ResolvedPerson } from '../../domain/requests/resolve.ts';
 import type { KeyProvider } from '../../domain/requests/vault.ts';
 import { keyParts } from '../../domain/subject-key.ts';
 import type { Manifest } from '../../manifest/model.ts';
@@ -71,7 +71,7 @@ export async function planRequests(request: PlanningRequests): Promise<PlannedRe
   const { home, stores, manifest, run, id } = request;
   const catalogs = new Map<string, Catalog>();
   for (const name of Object.keys(manifest.stores)) catalogs.set(name, await readCatalog(stores.get(name)!));
-  const { askers, rows, apart, unsearched, ...left } = await peopleOf(request, catalogs);
+  const { askers, rows, apart, shared, unsearched, ...left } = await peopleOf(request, catalogs);
   if (askers.length === 0) return { plan: null, ...left };
   const classes = classesOf(askers);
   const keys = keysOf(manifest, classes);
@@ -113,6 +113,7 @@ export async function planRequests(request: PlanningRequests): Promise<PlannedRe
     classes: classes.map(({ planned }) => planned),
     run,
     ...(apart.length > 0 && { apart }),
+    ...(shared.length > 0 && { shared }),
     ...(unsearched.length > 0 && { unsearched }),
     stores: plans,
   };
@@ -132,6 +133,7 @@ interface Asker {
 
 interface People extends Omit<PlannedRequests, 'plan'> {
   readonly apart: readonly PlannedDoubt[];
+  readonly shared: readonly PlannedDoubt[];
   readonly unsearched: readonly Unsearched[];
   readonly askers: readonly Asker[];
   /** Of whom anybody is known, in the order of their numbers. */
@@ -179,7 +181,9 @@ async function peopleOf(request: PlanningRequests, catalogs: ReadonlyMap<string,
       rows: clear.map(({ row }) => row),
       unknown: left.map(({ row }) => row.id),
       why: new Map(left.map(({ row, resolved }) => [row.id, doubtText(row.id, resolved)])),
-      apart: apartOf(clear.map(({ resolved }) => resolved)),
+      apart: doubtsOf(clear.flatMap(({ resolved }) => resolved.apart), (rows) => rows.reduce((sum, it) => sum + it, 0)), // prettier-ignore
+      // Many may have one placeholder: its rows are not counted for each.
+      shared: doubtsOf(clear.flatMap(({ resolved }) => resolved.shared), (rows) => Math.max(...rows)), // prettier-ignore
       unsearched: unsearchedOf(clear),
     };
   });
@@ -240,18 +244,22 @@ export function doubtText(id: string, { ambiguous }: ResolvedPerson): string {
   return `${what}. A person must find out. If all of them are: probity request identity ${id} --accept ${about}. If not: --reject ${about}, and give the key of each that is, with --subject ${first.subject}`;
 }
 
-/** How many people share a number or a name with others, by whose it is. */
-function apartOf(people: readonly ResolvedPerson[]): PlannedDoubt[] {
-  const alike = Map.groupBy(people.flatMap((it) => it.apart), ({ subject, identity }) => `${subject}.${identity}`); // prettier-ignore
-  return [...alike].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, some]) => {
-    const { subject, identity } = some[0]!;
-    return { subject, identity, people: some.length, rows: some.reduce((sum, { rows }) => sum + rows, 0) };
-  }); // prettier-ignore
+/** How many people share an identity with others, by whose it is. */
+function doubtsOf(found: readonly Ambiguous[], rowsOf: (rows: readonly number[]) => number): PlannedDoubt[] {
+  const alike = Map.groupBy(found, ({ subject, identity }) => `${subject}.${identity}`);
+  return [...alike]
+    .sort(([one], [other]) => (one < other ? -1 : 1))
+    .map(([, some]) => {
+      const { subject, identity } = some[0]!;
+      return { subject, identity, people: some.length, rows: rowsOf(some.map(({ rows }) => rows)) };
+    });
 }
 
 function unsearchedOf(people: readonly { readonly resolved: ResolvedPerson; readonly kinds: readonly PersonKind[] }[]): Unsearched[] {
   const found = people.flatMap(({ resolved, kinds }): Omit<Unsearched, 'people'>[] => [
     ...resolved.rejected.map((identity) => ({ identity, why: 'rejected' as const })),
+    // What stands for no value says nothing of them.
+    ...resolved.shared.flatMap((it) => (it.placeholder ? [] : [{ identity: `${it.subject}.${it.identity}`, why: 'shared' as const }])),
     ...undeclared(resolved, kinds).map((identity) => ({ identity, why: 'undeclared' as const })),
   ]);
   return [...Map.groupBy(found, canonicalJson)].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, some]) => ({ ...some[0]!, people: some.length })); // prettier-ignore

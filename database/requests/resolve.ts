@@ -1,10 +1,13 @@
 import { sql, type RawBuilder } from 'kysely';
 import type { Catalog, CatalogColumn } from '../../domain/catalog.ts';
 import { PHONE_TAIL, phoneTail } from '../../domain/requests/phones.ts';
+import { asWritten, comparisonOf } from '../../domain/requests/identities.ts';
 import {
-  comparisonOf,
   identityNames,
+  MOST_HOLDERS,
+  referencedIdentities,
   Resolution,
+  type Holder,
   type KnownRow,
   type Question,
   type ResolvedPerson,
@@ -15,9 +18,10 @@ import type { Manifest, Subject } from '../../manifest/model.ts';
 import { readCatalog } from '../catalog.ts';
 import { StoreError } from '../errors.ts';
 import { ident, tableRef } from '../identifiers.ts';
-import { keyMatch } from '../permission/keys.ts';
+import { identityMatch, keyMatch } from '../permission/keys.ts';
 import { inTransaction, type Store } from '../store.ts';
 import { keyTextIn } from '../subject-key.ts';
+import { addressText } from './erasure/reach.ts';
 
 /** A table of millions without an index on the identity is read whole, once for all people. Milliseconds. */
 const STATEMENT_TIMEOUT_MS = 120_000;
@@ -38,6 +42,7 @@ export async function resolvePeople(
   catalogs: ReadonlyMap<string, Catalog> = new Map(),
 ): Promise<readonly ResolvedPerson[]> {
   const resolution = new Resolution(manifest, seeds);
+  const referenced = referencedIdentities(manifest);
   const read = new Map(catalogs);
   const placeOf = async (name: string): Promise<Place | null> => {
     const subject = manifest.subjects[name]!;
@@ -56,7 +61,10 @@ export async function resolvePeople(
     const questions = resolution.questions();
     for (const question of questions) {
       const place = await placeOf(question.subject);
-      resolution.answer(question, place === null ? [] : await whoHas(place, question));
+      resolution.answer(
+        question,
+        place === null ? [] : await whoHas(place, question, referenced.has(`${question.subject}.${question.identity}`)),
+      );
     }
     resolution.settle();
     if (resolution.unread().size === 0 && resolution.questions().length === 0) return resolution.result();
@@ -87,34 +95,56 @@ async function rowsOf({ store, subject, columns }: Place, keys: readonly string[
   );
 }
 
-async function whoHas({ store, subject, columns }: Place, { identity, forms }: Question): Promise<{ key: string; value: string }[]> {
+async function whoHas({ store, subject, columns }: Place, { identity, forms }: Question, referenced: boolean): Promise<Holder[]> {
   const column = columns.get(subject.identities[identity]!);
   if (column === undefined) return [];
   const value = ident('s', column.name);
   const table = tableRef(inStore(subject.table));
-  const found = sql`${keyTextIn('s', subject.key)} as key, ${value}::text as value`;
+  const row = sql`${keyTextIn('s', subject.key)} as key, ${value}::text as value`;
   switch (comparisonOf(identity)) {
     case 'address': {
-      const by = await folding(store, inStore(subject.table), column.name);
-      return inBatches(store, forms, (some) => sql`select ${found} from ${table} s where ${by} = any (${some}::text[]) order by 1, 2`);
+      const by = referenced ? addressText(value) : await folding(store, inStore(subject.table), column.name);
+      return holders(store, forms, (some) => sql`select ${row}, ${by} as asked from ${table} s where ${by} = any (${some}::text[])`);
     }
     case 'phone': {
-      const tails = [...new Set(forms.map(phoneTail))];
+      const texts = forms.filter((form) => asWritten(identity, form) !== null);
+      const tails = [...new Set(forms.filter((form) => asWritten(identity, form) === null).map(phoneTail))];
       const tail = sql`right(regexp_replace(${value}::text, '\\D', '', 'g'), ${sql.lit(PHONE_TAIL)})`;
-      return inBatches(store, tails, (some) => sql`select ${found} from ${table} s where ${tail} = any (${some}::text[]) order by 1, 2`);
+      const numbers = (some: readonly string[]) =>
+        sql`select ${row}, ${tail} as asked from ${table} s where ${tail} = any (${some}::text[])`;
+      const written = (some: readonly string[]) => sql`
+        select ${row}, a.form as asked from unnest(${some}::text[], ${some.map((form) => asWritten(identity, form)!)}::text[]) a (form, written)
+        join ${table} s on ${addressText(value)} = ${addressText(sql`a.written`)}`;
+      return [...(await holders(store, tails, numbers)), ...(await holders(store, texts, written))];
     }
     default: {
-      const match = keyMatch([column]);
-      return inBatches(
+      const match = identityMatch(column);
+      return holders(
         store,
         forms,
-        (some) => sql`select ${found} from unnest(${some}::text[]) k (key) join ${table} s on ${match.condition} order by 1, 2`,
+        (some) => sql`select ${row}, k.key as asked from unnest(${some}::text[]) k (key) join ${table} s on ${match}`,
       );
     }
   }
 }
 
-/** How an address is compared, so that an index serves where there is one: on what our own references want, or on `lower(column)`. */
+/** Of what is asked for each: at most `MOST_HOLDERS` rows, and how many there are. */
+async function holders(store: Store, asked: readonly string[], query: (some: readonly string[]) => RawBuilder<unknown>): Promise<Holder[]> {
+  return inBatches(
+    store,
+    asked,
+    (some) => sql`
+      select h.key, h.value, h.asked, h.total::integer as total from (
+        select w.*, row_number() over (partition by w.asked order by w.key) as place, count(*) over (partition by w.asked) as total
+        from (${query(some)}) w) h
+      where h.place <= ${sql.lit(MOST_HOLDERS)} order by h.key, h.value`,
+  );
+}
+
+/**
+ * How an address is compared that no references compare, so that an index serves where there is one: on what our own references want, or on
+ * `lower(column)`.
+ */
 async function folding(store: Store, table: string, column: string): Promise<RawBuilder<unknown>> {
   const [schema = '', name = ''] = table.split('.');
   const rows = await inBatches<{ definition: string }>(

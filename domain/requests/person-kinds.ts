@@ -1,5 +1,6 @@
 import type { Manifest } from '../../manifest/model.ts';
-import { identityNames, joinsPeople, referencedIdentities, type ResolvedPerson } from './resolve.ts';
+import { joinsPeople } from './identities.ts';
+import { identityNames, referencedIdentities, type ResolvedPerson } from './resolve.ts';
 
 /** What one person is as one kind of subject: by this their rows are found. */
 export interface PersonKind {

@@ -26,6 +26,8 @@ export interface ErasurePlan {
   readonly apart?: readonly PlannedDoubt[];
   /** What is known of people of the plan and will not be searched for; left out where there is none. */
   readonly unsearched?: readonly Unsearched[];
+  /** What people of the plan have and is nobody's, so that rows which name it stay; left out where there is none. */
+  readonly shared?: readonly PlannedDoubt[];
   /** One for each store and class, by store. */
   readonly stores: readonly StorePlan[];
 }
@@ -38,11 +40,11 @@ export interface PlannedDoubt {
   readonly rows: number;
 }
 
-/** An identity that a person has rejected, or that no subject has as which the people are known. Never its value. */
+/** An identity that a person has rejected, that several have, or that no subject has as which the people are known. Never its value. */
 export interface Unsearched {
-  /** `contact.email` of a rejected one, else its name. */
+  /** Its name; `contact.email` of one that was rejected or is shared. */
   readonly identity: string;
-  readonly why: 'rejected' | 'undeclared';
+  readonly why: 'rejected' | 'shared' | 'undeclared';
   readonly people: number;
 }
 
@@ -96,10 +98,15 @@ export interface PlannedTable {
   readonly shared: number;
 }
 
+const WHY_UNSEARCHED = {
+  rejected: 'which somebody has rejected',
+  shared: 'which is not only theirs',
+  undeclared: 'which no subject has that they are',
+} as const;
+
 /** `contact.email, which somebody has rejected (1 person)` */
 export function unsearchedText({ identity, why, people }: Unsearched): string {
-  const reason = why === 'rejected' ? 'which somebody has rejected' : 'which no subject has that they are';
-  return `${identity}, ${reason} (${people} ${people === 1 ? 'person' : 'people'})`;
+  return `${identity}, ${WHY_UNSEARCHED[why]} (${people} ${people === 1 ? 'person' : 'people'})`;
 }
 
 export function erasurePlanHash(plan: ErasurePlan): string {

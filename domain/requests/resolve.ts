@@ -1,36 +1,18 @@
 import type { Manifest } from '../../manifest/model.ts';
-import { has } from '../words.ts';
-import { EMAIL } from '../serving/replica.ts';
+import { asWritten, comparisonOf, isPlaceholder, joinsPeople, lookUpForm } from './identities.ts';
 import { phoneForm, phoneTail, samePhone } from './phones.ts';
-import { namedLikePhone } from './tokens.ts';
 
 /*
  * Who one person is in all stores: keys by kind of subject, and values by identity. What somebody has in one table leads to their row of
  * another. It only grows, and never by a guess: a value leads to a row when nobody else has it, and nobody gets a second key of one kind
- * by it; everything else is for a person to decide.
+ * by it; everything else is for a person to decide, but for what is nobody's: a placeholder, a number that several have, an address that so many
+ * have that no person could tell whose it is. Rows that name such a value are of nobody whom we know.
  */
 
-/** Addresses are compared without case and outer blanks, numbers as people write them, everything else exactly. */
-export type Comparison = 'address' | 'phone' | 'exact';
-
-export function comparisonOf(identity: string): Comparison {
-  if (identity === EMAIL) return 'address';
-  return namedLikePhone(identity) ? 'phone' : 'exact';
-}
-
-/** What values of an identity are looked up by; null for what cannot be. */
-export function lookUpForm(identity: string, value: string): string | null {
-  const text = value.trim();
-  if (text === '') return null;
-  const comparison = comparisonOf(identity);
-  if (comparison === 'phone') return phoneForm(text);
-  return comparison === 'address' ? text.toLowerCase() : value;
-}
-
-/** Families share a number and strangers a name: neither makes two rows one person. */
-export function joinsPeople(identity: string): boolean {
-  return comparisonOf(identity) !== 'phone' && !has(identity, 'name|first_name|last_name|full_name');
-}
+/** More rows are no accounts of one person: a call centre's number, a reseller's address. */
+export const MOST_OF_ONE = 20;
+/** So many of those who have a value are read, to know who they are; the others are counted. */
+export const MOST_HOLDERS = 1_000;
 
 export interface SubjectKey {
   readonly subject: string;
@@ -69,6 +51,13 @@ export interface ResolvedPerson {
   readonly apart: readonly Ambiguous[];
   /** `subject.identity` of which a value was left out, since somebody has rejected it. */
   readonly rejected: readonly string[];
+  /** What the person has and is nobody's: it leads to no rows and is not searched for. `rows` have it, the person's own among them. */
+  readonly shared: readonly Shared[];
+}
+
+export interface Shared extends Ambiguous {
+  /** Plainly stands for no value. */
+  readonly placeholder: boolean;
 }
 
 /** Values of one identity to be looked up among the rows of one subject. */
@@ -84,7 +73,22 @@ export interface KnownRow {
   readonly values: readonly (string | null)[];
 }
 
-const NO_FORM = '';
+/** A row that has a value which was asked for. */
+export interface Holder {
+  readonly key: string;
+  readonly value: string;
+  /** What of the question it answers: a form, or the end of a number. */
+  readonly asked: string;
+  /** Rows that have it, if more than `MOST_HOLDERS` without those that were not read. */
+  readonly total: number;
+}
+
+interface Answer {
+  readonly keys: Set<string>;
+  /** Of numbers: as others write them, since references compare the text. In lower case. */
+  readonly written: Map<string, Set<string>>;
+  total: number;
+}
 
 interface Person {
   readonly keys: Map<string, Set<string>>;
@@ -95,14 +99,16 @@ interface Person {
   readonly decided: Seed['decided'];
   ambiguous: Map<string, Ambiguous>;
   apart: Map<string, Ambiguous>;
+  /** Only grows, as `dropped` does. */
+  readonly shared: Map<string, Shared>;
 }
 
 /** Grows what is known of people, question by question, until nothing new is to be asked. */
 export class Resolution {
   readonly #manifest: Manifest;
   readonly #people: readonly Person[];
-  /** `subject.identity` → form → keys. */
-  readonly #answers = new Map<string, Map<string, Set<string>>>();
+  /** `subject.identity` → form → who has it. */
+  readonly #answers = new Map<string, Map<string, Answer>>();
   readonly #rows = new Map<string, Map<string, readonly (string | null)[]>>();
   readonly #referenced: ReadonlySet<string>;
   readonly #subjects: readonly string[];
@@ -120,6 +126,7 @@ export class Resolution {
         decided: seed.decided,
         ambiguous: new Map(),
         apart: new Map(),
+        shared: new Map(),
       };
       for (const it of seed.keys) if (it.subject in manifest.subjects) addTo(person.keys, it.subject, it.key);
       for (const it of seed.identities) addValue(person, it.identity, it.value);
@@ -153,10 +160,10 @@ export class Resolution {
     const wanted = new Map<string, { subject: string; identity: string; forms: Set<string> }>();
     for (const person of this.#people)
       for (const [identity, forms] of person.values)
-        for (const subject of this.#asked(person, identity))
-          for (const form of forms.keys()) {
+        for (const form of forms.keys())
+          for (const subject of this.#asked(person, identity, form)) {
             const place = `${subject}.${identity}`;
-            if (form === NO_FORM || this.#answers.get(place)?.has(form) === true) continue;
+            if (this.#answers.get(place)?.has(form) === true) continue;
             const question = wanted.get(place) ?? { subject, identity, forms: new Set() };
             wanted.set(place, question);
             question.forms.add(form);
@@ -164,25 +171,22 @@ export class Resolution {
     return [...wanted.values()].map((it) => ({ ...it, forms: [...it.forms] }));
   }
 
-  /** Whoever has a value, as rows of `key` and the value as it stands. */
-  answer({ subject, identity, forms }: Question, rows: readonly { readonly key: string; readonly value: string }[]): void {
+  /** Whoever has a value. */
+  answer({ subject, identity, forms }: Question, rows: readonly Holder[]): void {
     const place = `${subject}.${identity}`;
-    const known = this.#answers.get(place) ?? new Map<string, Set<string>>();
+    const known = this.#answers.get(place) ?? new Map<string, Answer>();
     this.#answers.set(place, known);
-    for (const form of forms) known.set(form, new Set());
-    if (comparisonOf(identity) === 'phone') {
-      const byTail = Map.groupBy(forms, phoneTail);
-      for (const { key, value } of rows) {
-        const written = phoneForm(value);
-        if (written === null) continue;
-        for (const form of byTail.get(phoneTail(written)) ?? []) if (samePhone(form, written)) known.get(form)?.add(key);
+    for (const form of forms) known.set(form, { keys: new Set(), written: new Map(), total: 0 });
+    const numbers = comparisonOf(identity) === 'phone' ? forms.filter((form) => asWritten(identity, form) === null) : [];
+    const byTail = Map.groupBy(numbers, phoneTail);
+    for (const row of rows)
+      for (const form of byTail.get(row.asked)?.filter((it) => isNumber(row.value, it)) ?? [row.asked]) {
+        const answer = known.get(form);
+        if (answer === undefined) continue;
+        answer.keys.add(row.key);
+        addTo(answer.written, folded(row.value), row.key);
+        answer.total = row.total > MOST_HOLDERS ? row.total : answer.keys.size;
       }
-      return;
-    }
-    for (const { key, value } of rows) {
-      const form = lookUpForm(identity, value);
-      if (form !== null) known.get(form)?.add(key);
-    }
   }
 
   /** Takes in what the answers say beyond doubt, and notes what they leave open. */
@@ -191,7 +195,7 @@ export class Resolution {
   }
 
   result(): readonly ResolvedPerson[] {
-    return this.#people.map(({ keys, values, ambiguous, apart, rejected }) => ({
+    return this.#people.map(({ keys, values, ambiguous, apart, rejected, shared }) => ({
       keys: [...keys].sort(byName).flatMap(([subject, some]) => [...some].sort().map((key) => ({ subject, key }))),
       identities: Object.fromEntries(
         [...values]
@@ -202,13 +206,18 @@ export class Resolution {
       ambiguous: inOrder(ambiguous),
       apart: inOrder(apart),
       rejected: [...rejected].sort(),
+      shared: inOrder(shared),
     }));
   }
 
-  /** Whose rows are asked for a value: what joins nobody only where it leads to rows, and of kinds of which the person has no key. */
-  #asked(person: Person, identity: string): string[] {
+  /**
+   * Whose rows are asked for a value: what joins nobody only where it leads to rows, and of kinds of which the person has no key. What is no
+   * number is looked for as it stands, so of it only whether it is theirs alone.
+   */
+  #asked(person: Person, identity: string, form: string): string[] {
     return this.#subjects.filter((subject) => {
       if (this.#manifest.subjects[subject]!.identities[identity] === undefined) return false;
+      if (asWritten(identity, form) !== null) return person.keys.has(subject);
       return joinsPeople(identity) || this.#referenced.has(`${subject}.${identity}`) || !person.keys.has(subject);
     });
   }
@@ -219,17 +228,24 @@ export class Resolution {
     const proposed = new Map<string, { readonly keys: Set<string>; readonly identities: Set<string> }>();
     for (const [identity, forms] of [...person.values].sort(byName)) {
       for (const form of [...forms.keys()].sort()) {
-        const asked = this.#asked(person, identity);
-        const found = asked.map((subject) => ({
-          subject,
-          keys: this.#answers.get(`${subject}.${identity}`)?.get(form) ?? new Set<string>(),
-        }));
-        const others = found.filter(({ subject, keys }) => [...keys].some((key) => person.keys.get(subject)?.has(key) !== true));
+        const found = this.#found(person, identity, form);
+        const others = found.filter(({ subject, keys }) => [...keys].some((key) => isOther(person, subject, key)));
+        const says = [...(forms.get(form) ?? [])].every((it) => !isPlaceholder(identity, it));
+        // Even where nobody else has it: rows may name it that are of strangers.
+        if (!says && (others.length > 0 || comparisonOf(identity) !== 'exact')) {
+          this.#drop(person, identity, form, others);
+          continue;
+        }
         if (!joinsPeople(identity)) {
           this.#apart(person, identity, form, others);
           continue;
         }
         const doubtful = others.filter(({ subject, keys }) => keys.size > 1 || person.keys.has(subject));
+        const many = doubtful.filter(({ total }) => total > MOST_OF_ONE);
+        if (many.length > 0) {
+          this.#drop(person, identity, form, many);
+          continue;
+        }
         const open = doubtful.filter(({ subject, keys }) => !this.#decide(person, subject, identity, form, keys));
         if (open.length > 0 || !forms.has(form)) continue;
         for (const { subject, keys } of others) {
@@ -250,18 +266,40 @@ export class Resolution {
     }
   }
 
-  /** What joins nobody: in doubt only where rows are found by it that may be somebody else's. */
-  #apart(
-    person: Person,
-    identity: string,
-    form: string,
-    others: readonly { readonly subject: string; readonly keys: ReadonlySet<string> }[],
-  ) {
-    for (const { subject, keys } of others) {
-      const shared = person.keys.has(subject) && this.#referenced.has(`${subject}.${identity}`);
-      if (shared) this.#decide(person, subject, identity, form, keys);
+  #found(person: Person, identity: string, form: string): Found[] {
+    return this.#asked(person, identity, form).flatMap((subject): Found[] => {
+      const answer = this.#answers.get(`${subject}.${identity}`)?.get(form);
+      return answer === undefined ? [] : [{ ...answer, subject }];
+    });
+  }
+
+  /** What joins nobody: rows that name it would be of everybody who has it, so that they are nobody's, unless somebody has said whose. */
+  #apart(person: Person, identity: string, form: string, others: readonly Found[]): void {
+    const values = [...(person.values.get(identity)?.get(form) ?? [])].map(folded);
+    const isSame = ({ subject, written, total }: Found): boolean =>
+      total > MOST_HOLDERS || values.some((it) => [...(written.get(it) ?? [])].some((key) => isOther(person, subject, key)));
+    for (const it of others) {
+      const { subject, keys } = it;
+      const refers = person.keys.has(subject) && (this.#referenced.has(`${subject}.${identity}`) || asWritten(identity, form) !== null);
+      const decided = it.total <= MOST_OF_ONE && person.decided[`${subject}.${identity}`] !== undefined;
+      if (refers && decided) this.#decide(person, subject, identity, form, keys);
+      else if (refers && isSame(it)) this.#drop(person, identity, form, [it]);
       else note(person.apart, subject, identity, keys.size);
     }
+  }
+
+  /** Takes from a person what is nobody's. `holders`: others who have it. */
+  #drop(person: Person, identity: string, form: string, holders: readonly Pick<Found, 'subject' | 'total'>[]): void {
+    const own = [...person.keys.keys()].filter((subject) => this.#manifest.subjects[subject]!.identities[identity] !== undefined);
+    const noted = holders.length > 0 ? holders : own.map((subject) => ({ subject, total: 1 }));
+    const placeholder = [...(person.values.get(identity)?.get(form) ?? [])].some((it) => isPlaceholder(identity, it));
+    for (const { subject, total } of noted) {
+      const before = person.shared.get(`${subject}.${identity}`);
+      const rows = Math.max(total, before?.rows ?? 0);
+      person.shared.set(`${subject}.${identity}`, { subject, identity, rows, placeholder: placeholder && before?.placeholder !== false });
+    }
+    person.values.get(identity)?.delete(form);
+    person.dropped.add(`${identity}\n${form}`);
   }
 
   /** Whether somebody has decided about a doubt; noted if nobody has. */
@@ -275,6 +313,24 @@ export class Resolution {
     } else note(person.ambiguous, subject, identity, union(person.keys.get(subject) ?? new Set(), keys).size);
     return decided !== undefined;
   }
+}
+
+interface Found extends Answer {
+  readonly subject: string;
+}
+
+function isOther(person: Person, subject: string, key: string): boolean {
+  return person.keys.get(subject)?.has(key) !== true;
+}
+
+function isNumber(written: string, form: string): boolean {
+  const number = phoneForm(written);
+  return number !== null && samePhone(form, number);
+}
+
+/** Two that differ here are different for every column that a reference may compare. */
+function folded(value: string): string {
+  return value.trim().toLowerCase();
 }
 
 /** The identities of a subject, by name. */
@@ -298,12 +354,11 @@ export function referencedIdentities({ subjects, references, tables }: Manifest)
 
 function addValue(person: Person, identity: string, value: string): void {
   const form = lookUpForm(identity, value);
-  if (value.trim() === '' || person.dropped.has(`${identity}\n${form}`)) return;
+  if (form === null || person.dropped.has(`${identity}\n${form}`)) return;
   const forms = person.values.get(identity) ?? new Map<string, Set<string>>();
   person.values.set(identity, forms);
-  // What cannot be looked up is theirs all the same: rows refer to it as it stands.
-  const values = forms.get(form ?? NO_FORM) ?? new Set<string>();
-  forms.set(form ?? NO_FORM, values);
+  const values = forms.get(form) ?? new Set<string>();
+  forms.set(form, values);
   if (comparisonOf(identity) !== 'address' || values.size === 0) values.add(value);
 }
 
@@ -326,6 +381,6 @@ function byName([one]: readonly [string, unknown], [other]: readonly [string, un
   return one < other ? -1 : 1;
 }
 
-function inOrder(found: ReadonlyMap<string, Ambiguous>): Ambiguous[] {
+function inOrder<T>(found: ReadonlyMap<string, T>): T[] {
   return [...found].sort(byName).map(([, it]) => it);
 }

@@ -85,6 +85,7 @@ describe('one person in several stores', () => {
       keys: [contact('01'), customer(1), { subject: 'lead', key: '90' }],
       identities: { card: ['C-1'], email: [' Anna@x.example '], phone: ['+49 170 5550001', '0170 5559999'] },
       ambiguous: [],
+      shared: [],
       // Somebody else has the number in another spelling; a number joins nobody.
       apart: [],
       rejected: [],
@@ -107,7 +108,7 @@ describe('one person in several stores', () => {
     const alone = [];
     for (const one of seeds) alone.push((await resolve(one))[0]);
     expect(await resolve(...seeds)).toEqual(alone);
-    expect(alone.at(-1)).toEqual({ keys: [customer(99)], identities: {}, ambiguous: [], apart: [], rejected: [] });
+    expect(alone.at(-1)).toEqual({ keys: [customer(99)], identities: {}, ambiguous: [], apart: [], rejected: [], shared: [] });
   });
 });
 
