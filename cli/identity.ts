@@ -15,10 +15,12 @@ export interface IdentityOptions {
 const KEPT =
   'Shells keep their history, and `ps` shows arguments to everybody: give the identity on standard input, with --from FILE, or when asked';
 
+const SUBJECT = 'what kind of person: a subject of the manifest, or device, or email (default: the only subject)';
+
 /** Adds the options by which a command learns whom it is about, and refuses those by which people would give it away. `takes`: its own arguments. */
-export function withIdentity(command: Command, takes = 0): Command {
+export function withIdentity(command: Command, takes = 0, subject = SUBJECT): Command {
   command
-    .option('--subject <name>', 'what kind of person: a subject of the manifest, or device, or email (default: the only subject)')
+    .option('--subject <name>', subject)
     .option('--by <identity>', 'read this identity, such as email, instead of the key')
     .option('--from <file>', 'read it from a file instead of standard input');
   for (const name of ['key', 'email', 'phone', 'identity', 'value', 'device']) {

@@ -9,8 +9,9 @@ import type { Store } from '../database/store.ts';
 import { namesOthers, type PersonName } from '../domain/retention/elsewhere.ts';
 import { storeEdges } from '../domain/retention/graph.ts';
 import { parseConditions, type Hold, type TableHold } from '../domain/retention/hold.ts';
-import { keyText } from '../domain/subject-key.ts';
+import { keyParts } from '../domain/subject-key.ts';
 import { nearest } from '../manifest/nearest.ts';
+import { isKnown } from './consent/show.ts';
 import { durability, type Durability } from './durability.ts';
 import { isMigrated } from './migrate.ts';
 import type { Project } from './project.ts';
@@ -34,6 +35,8 @@ export interface PlacedHold {
   readonly stores: readonly string[];
   /** Stores of the manifest that it does not reach: no path leads from their rows to the subject. */
   readonly notReached: readonly string[];
+  /** False: the subject's own table has nobody with this key. */
+  readonly known: boolean;
   readonly durability: Durability;
 }
 
@@ -71,7 +74,7 @@ export async function holdTable(
     throw error;
   });
   await place(project, store, { id, scope, ...rest(options) });
-  return { id, rows: { [tableId]: rows }, stores: [name], notReached: [], durability: await durability(project) };
+  return { id, rows: { [tableId]: rows }, stores: [name], notReached: [], known: true, durability: await durability(project) };
 
   function typed(column: string): string {
     const type = catalog.tables[table]?.columns.find((candidate) => candidate.name === column)?.type;
@@ -81,19 +84,29 @@ export async function holdTable(
 
 /**
  * Holds every row that belongs to a subject, in each store in which a path leads to it, or to a column that names it. Throws `Refused` for a
- * subject that is not there.
+ * subject that is not there, unless `unknown` insists: rows of somebody whose own row has gone may still name them.
  */
 export async function holdSubject(
   project: Project,
-  options: HoldOptions & { readonly subject: string; readonly key: readonly string[]; readonly store: string | null },
+  options: HoldOptions & {
+    readonly subject: string;
+    /** As the ledger spells it. */
+    readonly key: string;
+    readonly store: string | null;
+    readonly unknown: boolean;
+  },
 ): Promise<PlacedHold> {
   const id = holdId(options);
   const { manifest } = project;
   const subject = manifest.subjects[options.subject];
   if (subject === undefined)
     throw new Refused(`The manifest knows no subject ${options.subject}; it knows ${Object.keys(manifest.subjects).join(', ') || 'none'}`);
-  if (options.key.length !== subject.key.length)
-    throw new Refused(`The key of ${options.subject} is ${subject.key.join(', ')}: give ${subject.key.length} value(s)`);
+  const key = keyParts(options.key, subject.key.length);
+  const known = await isKnown(project, options.subject, options.key);
+  if (!known && !options.unknown)
+    throw new Refused(
+      `${subject.table} has no ${options.subject} with this key: the hold was not placed. Look at the key, or insist with --unknown if rows elsewhere may still name them`,
+    );
   const names = await namesElsewhere(project, options.subject, options.key);
   const rows: Record<string, number> = {};
   const stores: Store[] = [];
@@ -108,7 +121,7 @@ export async function holdSubject(
       continue;
     }
     const counts = {
-      ...(await countHeldBySubject(store, edges, manifest, options.subject, options.key)),
+      ...(await countHeldBySubject(store, edges, manifest, options.subject, key)),
       ...(await countNamed(store, named, names)),
     };
     for (const [table, count] of Object.entries(counts)) rows[`${name}.${table}`] = count;
@@ -116,16 +129,15 @@ export async function holdSubject(
   }
   if (stores.length === 0)
     throw new Refused(`No path leads to ${options.subject} in ${options.store ?? 'any store'}: nothing would be held`);
-  if (rows[subject.table] === 0) throw new Refused(`There is no ${options.subject} with this key: nothing would be held`);
-  const scope = { kind: 'subject', subject: options.subject, key: options.key } as const;
+  const scope = { kind: 'subject', subject: options.subject, key } as const;
   for (const store of stores) await place(project, store, { id, scope, ...rest(options) }, namesOthers(manifest, store.name) ? names : []);
-  return { id, rows, stores: stores.map((store) => store.name), notReached, durability: await durability(project) };
+  return { id, rows, stores: stores.map((store) => store.name), notReached, known, durability: await durability(project) };
 }
 
 /** By which stores that have not the subject's own table may name it; nothing where there is no such store. */
-async function namesElsewhere({ manifest, stores }: Project, subject: string, key: readonly string[]): Promise<readonly PersonName[]> {
+async function namesElsewhere({ manifest, stores }: Project, subject: string, key: string): Promise<readonly PersonName[]> {
   if (![...stores.keys()].some((store) => namesOthers(manifest, store))) return [];
-  const [names = []] = await namesOf([{ subject, key: keyText(key) }], { manifest, storeNamed: (name) => stores.get(name)! });
+  const [names = []] = await namesOf([{ subject, key }], { manifest, storeNamed: (name) => stores.get(name)! });
   return names;
 }
 

@@ -5,17 +5,17 @@ import { Refused } from '../../client/refused.ts';
 import { parseTime, showDay } from '../../client/times.ts';
 import type { Context } from '../context.ts';
 import { examples } from '../help.ts';
+import { IDENTITY_HELP, readIdentity, withIdentity, type IdentityOptions } from '../identity.ts';
 import { count, rows } from '../numbers.ts';
 import { textTable } from '../table.ts';
 import { tellDurability } from '../durability.ts';
 
-interface AddOptions {
+interface AddOptions extends IdentityOptions {
   readonly table?: string;
   readonly where?: string;
   readonly all?: boolean;
-  readonly subject?: string;
-  readonly key?: readonly string[];
   readonly store?: string;
+  readonly unknown?: boolean;
   readonly reason: string;
   readonly until?: string;
   readonly id?: string;
@@ -25,23 +25,23 @@ export function holdCommand(context: Context): Command {
   const { io, colours } = context;
   const group = new Command('hold').description('Legal holds: rows under a hold are not changed by anything, whatever their rules say.');
 
-  group
-    .command('add')
+  withIdentity(group.command('add'), 0, 'hold everything that belongs to one person: which subject of the manifest')
     .description('Place a hold, on rows of a table or on everything of a subject. It is in force when this returns.')
     .option('--table <name>', 'hold rows of this table')
     .option('--where <condition>', `which rows: comparisons joined by and, such as "country = 'DE' and placed_at >= '2025-01-01'"`)
     .option('--all', 'every row of the table')
-    .option('--subject <name>', 'hold everything that belongs to one subject of this kind')
-    .option('--key <value...>', 'the key of the subject; - reads it from standard input, one line a column')
     .option('--store <name>', 'with --subject: only in this store')
+    .option('--unknown', 'with --subject: also for a key that the subject’s table does not have')
     .requiredOption('--reason <text>', 'why, for the record; no personal data')
     .option('--until <time>', 'when it ends by itself')
     .option('--id <id>', 'its name, such as the number of the case')
+    .addHelpText('after', IDENTITY_HELP)
     .addHelpText(
       'after',
       examples(
         `probity hold add --table order --where "country = 'DE'" --reason "Litigation 4711"`,
-        'probity hold add --subject customer --key - --reason "Case 12" --until 2027-06-30 < key.txt',
+        'probity hold add --subject customer --reason "Case 12" --until 2027-06-30 < key.txt',
+        'probity hold add --subject customer --by email --reason "Case 13" --from address.txt',
       ),
     )
     .action(async (options: AddOptions, command: Command) => {
@@ -86,19 +86,20 @@ export function holdCommand(context: Context): Command {
   return group;
 }
 
-async function add(project: Project, options: AddOptions, hold: HoldOptions, { io }: Context): Promise<PlacedHold> {
-  const { table, where, all, subject, key = [], store } = options;
-  if ((table === undefined) === (subject === undefined)) throw new Refused('Name either --table or --subject');
-  if (subject !== undefined) {
-    if (key.length === 0) throw new Refused('--subject needs --key');
-    const values = key.length === 1 && key[0] === '-' ? (await io.input()).trimEnd().split(/\r?\n/) : key;
-    return holdSubject(project, { ...hold, subject, key: values, store: store ?? null });
+async function add(project: Project, options: AddOptions, hold: HoldOptions, context: Context): Promise<PlacedHold> {
+  const { table, where, all, subject: name, store, unknown } = options;
+  if ((table === undefined) === (name === undefined)) throw new Refused('Name either --table or --subject');
+  if (name !== undefined) {
+    const { subject, key, found } = await readIdentity(project, options, context);
+    if (!found || project.manifest.subjects[subject] === undefined)
+      throw new Refused('A hold is on a subject of the manifest that somebody has; nobody has this identity');
+    return holdSubject(project, { ...hold, subject, key, store: store ?? null, unknown: unknown ?? false });
   }
   if ((where === undefined) !== (all === true)) throw new Refused('--table needs --where, or --all for every row');
   return holdTable(project, { ...hold, table: table ?? '', where: where ?? null });
 }
 
-function addedText({ id, rows: held, stores, notReached }: PlacedHold, { colours }: Context): string {
+function addedText({ id, rows: held, stores, notReached, known }: PlacedHold, { colours }: Context): string {
   const total = Object.values(held).reduce((sum, one) => sum + one, 0);
   const tables = Object.entries(held).filter(([, one]) => one > 0);
   const parts = tables.map(([table, one]) => `${count(one)} ${table}`).join(', ');
@@ -108,6 +109,11 @@ function addedText({ id, rows: held, stores, notReached }: PlacedHold, { colours
       (store) =>
         `${colours.yellow('!')} ${store} is not reached: no foreign key and no reference leads from its rows to the subject; hold its rows by --table`,
     ),
+    ...(known
+      ? []
+      : [
+          `${colours.yellow('!')} the subject's own table has nobody with this key: the hold keeps only what elsewhere names it, and whoever gets this key`,
+        ]),
     ...(total === 0 ? [`${colours.yellow('!')} no row is under it yet; rows that come later will be`] : []),
   ];
   return lines.join('\n');

@@ -37,6 +37,8 @@ interface CsvRow {
 async function csvLines(input: Readable): Promise<Lines> {
   const parser = parse({
     bom: true,
+    // Files that were put together from others end their lines in several ways; by default the first line's way would be that of all.
+    record_delimiter: ['\r\n', '\n', '\r'],
     info: true,
     raw: true,
     relax_column_count: true,
@@ -45,9 +47,9 @@ async function csvLines(input: Readable): Promise<Lines> {
     max_record_size: LONGEST_LINE,
   });
   // Errors of single lines wait here for their place among the others.
-  const skipped: Line[] = [];
+  const skipped: { readonly at: number; readonly raw: string; readonly reason: string }[] = [];
   parser.on('skip', (error: { readonly lines?: number; readonly code?: string } | undefined, raw: string | undefined) => {
-    skipped.push({ line: error?.lines ?? 0, raw: withoutBreak(raw ?? '').slice(0, LONGEST_LINE), reason: csvReason(error?.code) });
+    skipped.push({ at: error?.lines ?? 0, raw: withoutBreaks(raw ?? ''), reason: csvReason(error?.code) });
   });
   input.on('error', (error) => parser.destroy(error));
   checked(input)
@@ -62,12 +64,24 @@ async function csvLines(input: Readable): Promise<Lines> {
   return { header, lines: lines() };
 
   async function* lines(): AsyncGenerator<Line> {
+    // The parser counts a CRLF within quotes as two lines.
+    let extra = 0;
+    const skippedBefore = function* (at: number): Generator<Line> {
+      for (let next = skipped[0]; next !== undefined && next.at < at; next = skipped[0]) {
+        skipped.shift();
+        yield { line: next.at - extra, raw: next.raw.slice(0, LONGEST_LINE), reason: next.reason };
+        extra += times(next.raw, CRLF);
+      }
+    };
     for (let row = await rows.next(); row.done !== true; row = await rows.next()) {
       const { record, raw, info } = row.value;
-      const text = withoutBreak(raw);
-      const line = info.lines - (text.includes('\n') ? text.split('\n').length - 1 : 0);
+      const text = withoutBreaks(raw);
+      const [breaks, doubled] = [times(text, BREAK), times(text, CRLF)];
+      const first = info.lines - breaks - doubled;
       // The parser is ahead of us.
-      while (skipped[0] !== undefined && skipped[0].line < line) yield skipped.shift()!;
+      yield* skippedBefore(first);
+      const line = first - extra;
+      extra += doubled;
       if (record.length !== header.length) {
         yield { line, raw: text, reason: `has ${record.length} fields, the header ${header.length}` };
         continue;
@@ -76,8 +90,20 @@ async function csvLines(input: Readable): Promise<Lines> {
       for (const [index, name] of header.entries()) fields[name] = record[index] === '' ? null : (record[index] ?? null);
       yield { line, raw: text, fields };
     }
-    yield* skipped;
+    yield* skippedBefore(Infinity);
   }
+}
+
+const BREAK = /\r\n|\r|\n/g;
+const CRLF = /\r\n/g;
+
+function times(text: string, what: RegExp): number {
+  return text.includes('\r') || text.includes('\n') ? (text.match(what)?.length ?? 0) : 0;
+}
+
+/** A record as the parser gives it begins with the empty lines before it. */
+function withoutBreaks(raw: string): string {
+  return withoutBreak(raw.replace(/^[\r\n]+/, ''));
 }
 
 function csvReason(code: string | undefined): string {

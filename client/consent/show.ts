@@ -82,14 +82,19 @@ export async function followingStores(project: Project): Promise<readonly string
 /** Throws `Refused` when the subject's own table has nobody with this key: a key that was mistyped must not be recorded for nobody. */
 export async function requireKnown(project: Project, { subject: name, key, found }: Resolved): Promise<void> {
   const subject = project.manifest.subjects[name];
-  if (subject === undefined || !found) return;
+  if (subject === undefined || !found || (await isKnown(project, name, key))) return;
+  throw new Refused(`${subject.table} has no ${name} with this key; nothing was done (--unknown does it all the same)`);
+}
+
+/** Whether the subject's own table has somebody with this key. */
+export async function isKnown(project: Project, name: string, key: string): Promise<boolean> {
+  const subject = project.manifest.subjects[name]!;
   const store = project.stores.get(storeOf(subject.table))!;
   const live = (await readCatalog(store)).tables[inStore(subject.table)];
   const columns = subject.key.flatMap((column) => live?.columns.find((it) => it.name === column) ?? []);
   if (columns.length !== subject.key.length)
     throw new Refused(`${subject.table} is not what the manifest says of it: probity check tells more`);
-  if (!(await keyExists(store, subject, columns, key)))
-    throw new Refused(`${subject.table} has no ${name} with this key; nothing was done (--unknown records it all the same)`);
+  return keyExists(store, subject, columns, key);
 }
 
 async function manifestInForce(project: Project): Promise<Manifest> {

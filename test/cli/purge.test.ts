@@ -122,16 +122,27 @@ describe('from a database to a certificate', () => {
       const { code, stderr } = await run('hold', 'add', '--table', 'customer', '--where', where, '--reason', 'case');
       expect([where, code, stderr]).toEqual([where, 2, expect.stringContaining(said)]);
     }
-    for (const rest of [
-      [],
-      ['--table', 'customer'],
-      ['--subject', 'customer'],
-      ['--subject', 'customer', '--key', '99999'],
-      ['--subject', 'nobody', '--key', '1'],
-    ]) {
+    for (const rest of [[], ['--table', 'customer'], ['--subject', 'customer'], ['--subject', 'nobody'], ['--subject', 'email']]) {
       expect([rest, (await run('hold', 'add', ...rest, '--reason', 'case')).code]).toEqual([rest, 2]);
     }
+    // Whom it is about is no argument, which shells keep and `ps` shows.
+    const argument = await run('hold', 'add', '--subject', 'customer', '--key', '4711', '--reason', 'case');
+    expect(argument).toMatchObject({ code: 2, stderr: expect.stringContaining('--key is not taken as an argument') as string });
+    expect(argument.stderr).not.toContain('4711');
     expect(await json('hold', 'list')).toEqual([]);
+  });
+
+  test('a hold for a key that nobody has, or that is spelled in another way, is refused unless a person insists', async () => {
+    const hold = (input: string, ...more: string[]) =>
+      probity(['hold', 'add', '--subject', 'customer', '--reason', 'Case', '--id', 'H-0', ...more], { env: shop.env, input });
+    for (const key of ['99999', '011', ' 11a']) {
+      expect(await hold(`${key}\n`)).toMatchObject({ code: 2, stderr: expect.stringContaining('no customer with this key') as string });
+      expect(await hold(`${key}\n`, '--store', 'shop')).toMatchObject({ code: 2 });
+    }
+    expect(await json('hold', 'list')).toEqual([]);
+    const insisted = await hold('99999\n', '--unknown');
+    expect(insisted).toMatchObject({ code: 0, stdout: expect.stringContaining('own table has nobody with this key') as string });
+    expect((await run('hold', 'release', 'H-0', '--reason', 'mistyped')).code).toBe(0);
   });
 
   test('holds by table and by subject keep rows and are listed', async () => {
@@ -141,7 +152,7 @@ describe('from a database to a certificate', () => {
     expect(byTable).toMatchObject({ id: 'H-1', ...reached, durability: { durable: false, why: 'no sink' } });
     expect((await run('hold', 'add', '--table', 'customer', '--all', '--reason', 'again', '--id', 'H-1')).code).toBe(2);
     const bySubject = await probityJson(
-      ['hold', 'add', '--subject', 'customer', '--key', '-', '--reason', 'Case', '--id', 'H-2', '--until', '2999-01-01'],
+      ['hold', 'add', '--subject', 'customer', '--reason', 'Case', '--id', 'H-2', '--until', '2999-01-01'],
       {
         env: shop.env,
         input: '11\n',
@@ -157,7 +168,7 @@ describe('from a database to a certificate', () => {
     expect((await run('hold', 'release', 'H-1', '--reason', 'settled')).code).toBe(0);
     expect((await run('hold', 'release', 'H-1', '--reason', 'settled')).code).toBe(2);
     expect(await json('hold', 'list')).toHaveLength(1);
-    expect(await json('hold', 'list', '--released')).toHaveLength(2);
+    expect(await json('hold', 'list', '--released')).toHaveLength(3);
   });
 
   test('without a worker a run waits, and says so', async () => {

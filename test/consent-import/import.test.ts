@@ -4,7 +4,9 @@ import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
+import { Readable } from 'node:stream';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { readLines } from '../../client/consent/lines.ts';
 import { bareEnvironment } from '../cli/support.ts';
 import { consentShop, type ConsentShop } from './support.ts';
 
@@ -56,6 +58,51 @@ test('CSV as spreadsheets write it: byte order mark, CRLF, quotes, line breaks i
     },
     { key: '1', channel: 'email', decision: 'granted', captured_at: '2026-01-02T03:04:05.123456Z', notice: 'a "b", c' },
   ]);
+});
+
+test.each([
+  ['\\n', '\n'],
+  ['\\r\\n', '\r\n'],
+  ['\\r', '\r'],
+])('CSV whose lines end in several ways, the header in %s', async (_name, first) => {
+  const line = (key: number | string, touchpoint = 't') => `${key},,newsletter,email,granted,2026-01-01,${touchpoint},`;
+  const text = [
+    HEADER.trimEnd(),
+    first,
+    line(1),
+    '\r\n',
+    line(2, '"two\nlines"'),
+    '\n',
+    line('x'),
+    '\r',
+    line(3),
+    '\n\r\n\r',
+    line('y'),
+    '\r\n',
+    line(5, '"three\r\nlines\r\n"'),
+    '\r\n',
+    '6,to"o,few',
+    '\n',
+    line(4),
+  ];
+  // A chunk may end between the two characters of one end.
+  for (const pieces of [[text.join('')], [...text.join('')]]) {
+    const rejected: [number, string][] = [];
+    const { lines } = await readLines(Readable.from(pieces.map((it) => Buffer.from(it))), 'csv');
+    const keys: (string | null | undefined)[] = [];
+    for await (const it of lines) {
+      if ('reason' in it) rejected.push([it.line, it.reason]);
+      else keys.push(`${it.line} ${it.fields['key'] ?? ''} ${it.raw.length}`);
+      if ('fields' in it) expect(it.fields['notice']).toBe(null);
+    }
+    expect(rejected).toEqual([[13, 'a quotation mark stands where none may be']]);
+    const [one, two, three] = [line(1).length, line(2, '"two\nlines"').length, line(5, '"three\r\nlines\r\n"').length];
+    expect(keys).toEqual([`2 1 ${one}`, `3 2 ${two}`, `5 x ${one}`, `6 3 ${one}`, `9 y ${one}`, `10 5 ${three}`, `14 4 ${one}`]);
+  }
+  const ran = await shop.run(['consent', 'import', shop.file('ends.csv', text.join(''))]);
+  expect(ran).toMatchObject({ code: 1, out: expect.stringContaining('5 recorded') as string });
+  expect(ran.err).toContain('line 5: key is not a whole number');
+  expect(ran.err).toContain('line 9: key is not a whole number');
 });
 
 test('the same file again changes nothing, also as JSON lines, also after an interruption', async () => {

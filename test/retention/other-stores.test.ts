@@ -51,8 +51,11 @@ test('rows of a store without the person’s own table stay, too: by address, by
 test('a hold on a person reaches them there, also under an address that they got later, until it is released', async () => {
   await world.support(`insert into reply select ticket_id, ticket_id, now() - interval '3 years' from ticket where ticket_id < 6`);
   await world.support(`insert into call select i, 'customer', i::text, now() - interval '3 years' from generate_series(1, 5) i`);
-  const hold = ['hold', 'add', '--subject', 'customer', '--key', '3', '--reason', 'lawsuit', '--id', 'H-3'];
-  const { out } = await world.probity(hold);
+  const hold = ['hold', 'add', '--subject', 'customer', '--reason', 'lawsuit', '--id', 'H-3'];
+  // Also where the person's own table is elsewhere.
+  for (const key of ['99999', '03'])
+    expect(await world.probity([...hold, '--store', 'support'], { input: `${key}\n` })).toMatchObject({ code: 2 });
+  const { out } = await world.probity(hold, { input: '3\n' });
   expect(out).toContain('hold H-3 is in force in shop, support');
   expect(out).toContain('1 support.public.reply, 1 support.public.call');
   const names = await world.support(`select identity from probity.hold_name where hold_id = 'H-3' order by 1`);

@@ -108,7 +108,7 @@ describe('a batch', () => {
   test('with somebody under a hold changes nothing of theirs and everything of the others, and ends when the hold does', async () => {
     await close(11, 12);
     const ids = [await erasure(11), await erasure(12)];
-    const hold = ['hold', 'add', '--subject', 'customer', '--key', '-', '--reason', 'case 7'];
+    const hold = ['hold', 'add', '--subject', 'customer', '--reason', 'case 7'];
     const held = /H-[0-9A-Za-z]+/.exec((await world.probity(hold, { input: '12\n' })).out)![0];
     const before = await leftOf([12]);
     const planned = await plan(...ids);

@@ -50,7 +50,7 @@ describe('the envelope', () => {
 
   test('lets the night carry out what is within it, to a certificate, and leaves the rest for a person', async () => {
     const held = await withdrawal(2);
-    const hold = ['hold', 'add', '--subject', 'customer', '--key', '-', '--reason', 'case 7'];
+    const hold = ['hold', 'add', '--subject', 'customer', '--reason', 'case 7'];
     expect((await world.probity(hold, { input: '2\n' })).code).toBe(0);
     const own = await withdrawal(3, 'anna');
     const [first, second] = [await withdrawal(4), await withdrawal(5)];

@@ -107,7 +107,7 @@ describe('an erasure', () => {
 
   test('waits for what somebody holds, and goes on when it is released', async () => {
     await world.shop(`update customer set closed_at = now() - interval '1 day' where customer_id = 3`);
-    const added = await world.probity(['hold', 'add', '--subject', 'customer', '--key', '-', '--reason', 'case 12'], { input: '3\n' });
+    const added = await world.probity(['hold', 'add', '--subject', 'customer', '--reason', 'case 12'], { input: '3\n' });
     expect(added.code).toBe(0);
     const hold = /H-[0-9A-Za-z]+/.exec(added.out)![0];
     const id = await verified(3);

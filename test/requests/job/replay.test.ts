@@ -38,9 +38,7 @@ recordedHistories({
     plain: erasing(() => Promise.resolve()),
     drifted: erasing((world) => world.shop(`insert into page_view select 900000 + i, 9, '/' from generate_series(1, 500) i`)),
     found: erasing((world) => world.shop(`insert into memo values (9, 'person9@canary.example')`)),
-    held: erasing((world) =>
-      world.probity(['hold', 'add', '--subject', 'customer', '--key', '-', '--reason', 'case 12'], { input: '9\n' }),
-    ),
+    held: erasing((world) => world.probity(['hold', 'add', '--subject', 'customer', '--reason', 'case 12'], { input: '9\n' })),
     told,
   },
 });
