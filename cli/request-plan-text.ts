@@ -39,6 +39,12 @@ export function requestPlanText({ plan, hash }: BoundPlan, { colours, width }: R
       ? plan.classes.map((it, index) => `class ${index + 1}: ${peopleText(it.people)}${kindText(plan, it)}${keepsText(it)}`)
       : []),
     `${count(changedRows(plan))} rows change · about ${about}`,
+    ...lines
+      .filter(({ table }) => table.ways.length > 0)
+      .map(
+        (line) =>
+          `${named.get(idOf(line)) ?? idOf(line)}: ${line.table.ways.map(({ way, rows: led }) => `${count(led)} by ${way}`).join(', ')}`,
+      ),
     ...(plan.apart ?? []).map(
       ({ subject, identity, people, rows }) =>
         `${count(rows)} of ${subject} ${rows === 1 ? 'has' : 'have'} the ${identity} of ${peopleText(people)} here, and ${rows === 1 ? 'is' : 'are'} not taken for them`,

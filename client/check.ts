@@ -6,6 +6,7 @@ import { openStore } from '../database/store.ts';
 import { tablesOf, type Environment } from '../database/stores.ts';
 import type { Catalog } from '../domain/catalog.ts';
 import { checkManifest } from '../domain/check/check.ts';
+import { mappedReferences, type MappedReference } from '../domain/people/map.ts';
 import { problem } from '../manifest/codes.ts';
 import { inOrder, loadManifest } from '../manifest/load.ts';
 import type { Manifest } from '../manifest/model.ts';
@@ -23,6 +24,8 @@ export interface CheckReport {
   readonly looked: readonly string[];
   /** Stores that did not answer, each with why. */
   readonly unreachable: Readonly<Record<string, string>>;
+  /** Every reference that leads to people, and what it means for its rows. */
+  readonly map: readonly MappedReference[];
 }
 
 /**
@@ -31,7 +34,7 @@ export interface CheckReport {
  */
 export async function check(path: string, env: Environment, mode: Manifest['mode'] | null = null): Promise<CheckReport> {
   const { manifest, hash, problems, source, remainder } = await loadManifest(path);
-  if (remainder === null) return { problems, manifest, hash, looked: [], unreachable: {} };
+  if (remainder === null) return { problems, manifest, hash, looked: [], unreachable: {}, map: [] };
   const catalogs: Record<string, Catalog> = {};
   const unfit: Unfit[] = [];
   const unreachable: Record<string, string> = {};
@@ -45,7 +48,8 @@ export async function check(path: string, env: Environment, mode: Manifest['mode
   }
   const live = checkManifest(mode === null ? remainder : { ...remainder, mode }, source.place, catalogs);
   const told = [...live, ...refused(unfit, live, source.place)].map((problem) => withReason(problem, unreachable));
-  return { problems: inOrder([...problems, ...told]), manifest, hash, looked: Object.keys(catalogs), unreachable };
+  const map = Object.values(catalogs).flatMap((catalog) => mappedReferences(catalog, remainder));
+  return { problems: inOrder([...problems, ...told]), manifest, hash, looked: Object.keys(catalogs), unreachable, map };
 }
 
 export function errorsIn(problems: readonly Problem[]): Problem[] {

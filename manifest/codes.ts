@@ -318,6 +318,16 @@ export const CODES = {
     title: 'A value that the column cannot hold',
     help: '`on_erase` says what a column holds in rows that stay although an erasure is about them. Its type, NOT NULL, a check or a unique index refuses that: name another value, `null` or `generated`. Keys, references and times that rules count from are never masked.',
   },
+  P150: {
+    severity: 'error',
+    title: 'Nothing says whose the rows are',
+    help: 'A row that names two people does not go with either of them just so. Say of each reference what it means, under `references`: `as: owner` (the row is about that person and goes with them), `as: mention` (it only names them: the reference goes, the row stays) or `as: both` (one of several owners: the row stays for the others, and goes with the last). Where one is an owner the others are mentions. `probity check --map` shows what each reference means, and why.',
+  },
+  P151: {
+    severity: 'error',
+    title: 'A reference that cannot mean that',
+    help: '`as` says whose a row is, so the reference must lead to people; a subject’s own row is about that subject; and only references that name people themselves can name several owners. `with` names columns that go from a row that stays.',
+  },
   P160: {
     severity: 'error',
     title: 'A stranger’s object could run as our role',

@@ -3,22 +3,29 @@ import { check, errorsIn } from '../../client/check.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { examples } from '../help.ts';
+import { mapText } from '../map-text.ts';
 import { problemLines, tally } from '../problems.ts';
 
 export function checkCommand(context: Context): Command {
   const { io, colours } = context;
   return new Command('check')
     .description('Check the manifest against the live databases: every problem at once, with its place. Needs Postgres only.')
-    .addHelpText('after', examples('probity check', 'probity check --manifest governance/ --json'))
-    .action(async (_options: unknown, command: Command) => {
+    .option('--map', 'show of each reference that leads to people whose the row is, and why')
+    .addHelpText('after', examples('probity check', 'probity check --map', 'probity check --manifest governance/ --json'))
+    .action(async (options: { readonly map?: true }, command: Command) => {
       const { manifest: path, json } = context.globals(command);
       const report = await check(path, io.env);
       const errors = errorsIn(report.problems).length;
       if (json)
         io.out(
-          JSON.stringify({ hash: report.hash, looked: report.looked, unreachable: report.unreachable, problems: report.problems }, null, 2),
+          JSON.stringify(
+            { hash: report.hash, looked: report.looked, unreachable: report.unreachable, problems: report.problems, map: report.map },
+            null,
+            2,
+          ),
         );
       else {
+        if (options.map && report.map.length > 0) io.out(`${mapText(report.map, io.width)}\n`);
         for (const line of problemLines(report.problems, colours)) io.out(line);
         const looked = report.looked.length === 0 ? 'no store was looked at' : `looked at ${report.looked.join(', ')}`;
         io.out(`${errors === 0 ? colours.green('✓') : colours.red('✗')} ${path}: ${tally(report.problems)}; ${looked}`);

@@ -14,6 +14,7 @@ import { checkOnErase } from './on-erase.ts';
 import { checkPath } from './path.ts';
 import { checkPermission } from './permission.ts';
 import { checkReferences } from './references.ts';
+import { checkRoles } from './roles.ts';
 import { checkSubjects } from './subjects.ts';
 import { checkTimes } from './times.ts';
 
@@ -45,6 +46,7 @@ const RULES = [
   checkAccess,
   checkPath,
   checkSubjects,
+  checkRoles,
   checkPermission,
   checkConsents,
   checkMinimisation,

@@ -96,6 +96,8 @@ export interface PlannedTable {
   readonly held: Readonly<Record<string, number>>;
   readonly pinned: number;
   readonly shared: number;
+  /** By which way from the row to the person, where several ways led to some: rows that no shorter one had reached. */
+  readonly ways: readonly { readonly way: string; readonly rows: number }[];
 }
 
 const WHY_UNSEARCHED = {

@@ -44,7 +44,7 @@ export async function countErasure(target: ErasureTarget, people: People): Promi
     const look = await lookAt(trx, target, people, await activeHolds(trx), false);
     const reached = await settle(look, new Set());
     const { rows, counts } = await lookedAt(look);
-    const tables = await Promise.all(look.target.tables.map((_, index) => tableCount(look, index, rows)));
+    const tables = await Promise.all(look.target.tables.map((_, index) => tableCount(look, index, rows, reached)));
     const missing = missingIndexes(target);
     const number = await sql<{ people: number }>`
       select count(distinct k.person) as people from probity.run_key as k
@@ -86,7 +86,12 @@ export async function looking<T>(store: Store, look: (trx: Look['trx']) => Promi
   });
 }
 
-async function tableCount(look: Look, index: number, counts: readonly RowCount[]): Promise<PlannedTable | null> {
+async function tableCount(
+  look: Look,
+  index: number,
+  counts: readonly RowCount[],
+  reached: readonly Reached[],
+): Promise<PlannedTable | null> {
   const { name } = look.target.tables[index]!;
   const own = counts.filter((row) => row.tbl === index);
   if (own.length === 0) return null;
@@ -94,6 +99,7 @@ async function tableCount(look: Look, index: number, counts: readonly RowCount[]
     own.filter((row) => row.outcome === outcome).reduce((total, row) => total + row.rows, 0);
   const named = (outcomes: readonly RowCount['outcome'][]): number =>
     own.reduce((total, row) => total + (outcomes.includes(row.outcome) ? row.named : 0), 0);
+  const ways = reached.filter(({ table, rows }) => table === name && rows > 0).map(({ way, rows }) => ({ way, rows }));
   const held = own.filter((row) => row.outcome === 'held').map((row) => [row.why?.replace(/^hold:/, '') ?? '', row.rows] as const);
   return {
     table: name,
@@ -105,6 +111,7 @@ async function tableCount(look: Look, index: number, counts: readonly RowCount[]
     held: Object.fromEntries(held),
     pinned: sum('pinned'),
     shared: sum('shared') - named(['shared']),
+    ways: ways.length < 2 ? [] : ways,
   };
 }
 

@@ -378,3 +378,49 @@ test('what on_erase says must fit the column, and never a key or a time that rul
     '12:29 P142 `at` cannot hold what `on_erase` says: rules count from it → ',
   ]);
 });
+
+describe('whose rows are', () => {
+  const text = `purposes: { ads: { basis: consent } }
+subjects: { p: { table: shop.public.person, key: id, identities: { email: mail } } }
+tables: { shop.public.person: { purposes: [ads] }, shop.public.grant: { purposes: [ads] }, shop.public.line: { purposes: [ads] } }
+`;
+  const to = (column: string, table = 'person') => key(column, table, { name: `g_${column}` });
+  const person = table('person', ['mail text']);
+  const grant = table('grant', ['person int8', 'granter int8'], {
+    foreignKeys: [to('person'), to('granter')],
+    indexes: [index('person'), index('granter')],
+  });
+  const line = table('line', ['grant_id int8', 'print text'], { foreignKeys: [to('grant_id', 'grant')], indexes: [index('grant_id')] });
+  const found = (references: string): string[] =>
+    check(`${text}references: [${references}]`, person, grant, line).filter((it) => / P1(5[01]|03) /.test(it));
+
+  test('two people in a row: an error that says what to write, until one is the owner', () => {
+    expect(found('')).toEqual([
+      expect.stringMatching(
+        / P150 `public.grant` refers by `granter`, `person` to people, and nothing says whose its rows are: it has several references to people/,
+      ),
+    ]);
+    expect(found('{ from: shop.public.grant.person, to: p, as: owner }')).toEqual([]);
+    expect(found('{ from: shop.public.grant.granter, to: p, as: mention }')).toEqual([]);
+    expect(found('{ from: shop.public.grant.granter, to: p, as: both }, { from: shop.public.grant.person, to: p, as: both }')).toEqual([]);
+  });
+
+  test('a role that cannot be: of a subject’s own row, of what names nobody itself, of what leads to nobody, and of columns that are not there', () => {
+    const plain = '{ from: shop.public.grant.person, to: p, as: owner }';
+    expect(found(`${plain}, { from: shop.public.person.mail, to: p.email, as: owner }`)[0]).toContain(
+      'P151 `public.person` is a subject’s own table',
+    );
+    expect(found(`${plain}, { from: shop.public.line.grant_id, to: shop.public.grant.id, as: both }`)[0]).toContain(
+      'P151 `shop.public.line.grant_id` names no person itself',
+    );
+    expect(found(`${plain}, { from: shop.public.grant.id, to: shop.public.line.print, as: mention }`)[0]).toBeUndefined();
+    expect(
+      found(
+        '{ from: shop.public.grant.person, to: p, as: mention, with: [prnt] }, { from: shop.public.grant.granter, to: p, as: owner, with: [id] }',
+      ),
+    ).toEqual([
+      expect.stringContaining('P103 `public.grant` has no column `prnt`'),
+      expect.stringContaining('P151 `with` names what goes from rows that stay'),
+    ]);
+  });
+});

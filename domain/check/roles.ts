@@ -1,0 +1,66 @@
+import { columnParts, inStore, storeOf } from '../../manifest/ids.ts';
+import type { Path } from '../../manifest/problem.ts';
+import { mappedReferences, type MappedReference } from '../people/map.ts';
+import { liveColumn, placeOfTable, type StoreCheck } from './context.ts';
+
+/** Whose rows are: said where it is not plain, and nowhere where it cannot be. */
+export function checkRoles(check: StoreCheck): void {
+  const mapped = mappedReferences(check.catalog, check.manifest);
+  for (const [table, references] of Map.groupBy(
+    mapped.filter(({ as }) => as === 'unclear'),
+    ({ table }) => table,
+  ))
+    // prettier-ignore
+    unclear(check, table, references);
+  declared(check, mapped);
+}
+
+function unclear(check: StoreCheck, table: string, references: readonly MappedReference[]): void {
+  const byColumns = Map.groupBy(references, ({ columns }) => columns.join(', '));
+  const names = [...byColumns.keys()].map((it) => `\`${it}\``).join(', ');
+  const entries = [...byColumns.values()].map(([first]) => `- { from: ${table}.${first!.columns[0]}, to: ${first!.to}, as: … }`);
+  check.add(
+    'P150',
+    placeOfTable(check, inStore(table)),
+    `\`${inStore(table)}\` refers by ${names} to people, and nothing says whose its rows are: ${references[0]!.because}`,
+    `under \`references\`, with \`as: owner\`, \`mention\` or \`both\`: ${entries.join(' ')}`,
+  );
+}
+
+function declared(check: StoreCheck, mapped: readonly MappedReference[]): void {
+  const { manifest, store } = check;
+  const homes = new Set(Object.values(manifest.subjects).map(({ table }) => table));
+  manifest.references.forEach(({ from, to, as, with: along }, index) => {
+    const at: Path = ['references', index];
+    const { table, column } = columnParts(from);
+    if (storeOf(from) !== store) return;
+    const live = check.catalog.tables[inStore(table)];
+    if (live) along.forEach((name, place) => liveColumn(check, live, name, [...at, 'with', place]));
+    if (along.length > 0 && (as === null || as === 'owner'))
+      check.add(
+        'P151',
+        [...at, 'with'],
+        `\`with\` names what goes from rows that stay, and rows of \`${from}\` go`,
+        'say `as: mention` or `as: both`',
+      );
+    if (as === null || live === undefined) return;
+    const found = mapped.filter((it) => it.table === table && it.columns.includes(column));
+    const direct = to.split('.').length <= 2 || homes.has(to.slice(0, to.lastIndexOf('.')));
+    if (homes.has(table) && as !== 'mention')
+      check.add(
+        'P151',
+        [...at, 'as'],
+        `\`${inStore(table)}\` is a subject’s own table: its rows are about that subject`,
+        'say `as: mention`',
+      );
+    else if (as === 'both' && !direct)
+      check.add(
+        'P151',
+        [...at, 'as'],
+        `\`${from}\` names no person itself, so it cannot be one of several owners`,
+        'say `as: owner` or `as: mention`',
+      );
+    else if (found.length === 0 && `${store}.${inStore(table)}` in manifest.tables)
+      check.add('P151', [...at, 'as'], `\`${from}\` leads to nobody, so nothing can be said of whose its rows are`, 'leave `as` out');
+  });
+}
