@@ -6,7 +6,7 @@ import { removeKeys } from './erasure/keys.ts';
 import { removePeople } from './run-people.ts';
 
 /** By run, in every store: who people are, where they were found, and how they were looked for. */
-const TABLES = ['run_key', 'run_hit', 'run_scan', 'run_search'] as const;
+const TABLES = ['run_key', 'run_hit', 'run_scan', 'run_search', 'run_word'] as const;
 /** A plan is bound within minutes of its first key, or the process that made it has gone. */
 const MADE_WITHIN = '2 hours';
 

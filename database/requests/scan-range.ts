@@ -6,6 +6,7 @@ import { between, startOfBlock } from '../retention/position.ts';
 import { inTransaction, type Store } from '../store.ts';
 import type { ExpectedRows } from './expected-rows.ts';
 import { expecting, NOBODY } from './scan-kept.ts';
+import { keyOf, tooMany, type RareWords, type WordHit } from './scan-words.ts';
 import { candidateRows, probesOf, type CandidateRow, type Probe } from './scan-query.ts';
 
 /** Rows that one statement may bring here; where more of them may hold somebody, the range is halved. */
@@ -19,7 +20,7 @@ const TIMED_OUT = '57014';
 export interface Reader {
   readonly store: Store;
   readonly runId: string;
-  readonly index: TermIndex;
+  readonly words: RareWords;
   readonly expected: readonly ExpectedRows[];
   /** By the person's ordinal; somebody who is known as two kinds of subject stands in two. */
   readonly classes: ReadonlyMap<number, ReadonlySet<number>>;
@@ -35,30 +36,57 @@ export interface Range {
   readonly to_block: number | null;
 }
 
+interface Part {
+  readonly from: number;
+  readonly to: number | null;
+  readonly whole: boolean;
+}
+
 /** Reads it in as many parts as it takes; marks it done with the last. */
 export async function readRange(reader: Reader, table: ScanTable, range: Range): Promise<void> {
-  const whole = range.from_block === 0 && range.to_block === null;
-  const parts: { from: number; to: number | null; whole: boolean }[] = [{ from: range.from_block, to: range.to_block, whole }];
+  const parts: Part[] = [{ from: range.from_block, to: range.to_block, whole: range.from_block === 0 && range.to_block === null }];
+  // Where it cannot be halved, all of it is read once no word is left out any more.
+  let all = false;
   while (parts.length > 0) {
     const part = parts.pop()!;
-    const isLast = parts.length === 0;
-    if (await readPart(reader, table, range, part, isLast)) continue;
-    const end = part.to ?? Math.max(part.from + 2, await blocksOf(reader.store, range.relation));
-    const middle = Math.floor((part.from + end) / 2);
-    parts.push({ from: middle, to: part.to, whole: false }, { from: part.from, to: middle, whole: false });
+    const divisible = !table.wholeParent && (part.to === null || part.to - part.from > 1) && part.from <= MOST_BLOCK;
+    const limit = divisible || (!all && hasWords(reader)) ? MOST_ROWS : null;
+    const { done, words } = await readPart(reader, table, range, part, { limit, divisible, isLast: parts.length === 0 });
+    if (done) {
+      await reader.words.count(words);
+    } else if (await reader.words.leaveOut(words)) {
+      parts.push(part);
+    } else if (divisible) {
+      const end = part.to ?? Math.max(part.from + 2, await blocksOf(reader.store, range.relation));
+      const middle = Math.floor((part.from + end) / 2);
+      parts.push({ from: middle, to: part.to, whole: false }, { from: part.from, to: middle, whole: false });
+    } else {
+      all = true;
+      parts.push(part);
+    }
   }
 }
 
-/** False when it is too much at once; then nothing has been recorded. */
+function hasWords({ words }: Reader): boolean {
+  return words.index.texts.some(({ kind }) => kind === 'word');
+}
+
+interface Done {
+  /** False when it was too much at once; then nothing has been recorded. */
+  readonly done: boolean;
+  /** Short words in rows that nothing explains. */
+  readonly words: readonly WordHit[];
+}
+
 async function readPart(
   reader: Reader,
   table: ScanTable,
   range: Range,
-  part: { readonly from: number; readonly to: number | null; readonly whole: boolean },
-  isLast: boolean,
-): Promise<boolean> {
-  const { store, runId, index } = reader;
-  const divisible = !table.wholeParent && (part.to === null || part.to - part.from > 1) && part.from <= MOST_BLOCK;
+  part: Part,
+  { limit, divisible, isLast }: { readonly limit: number | null; readonly divisible: boolean; readonly isLast: boolean },
+): Promise<Done> {
+  const { store, runId } = reader;
+  const { index } = reader.words;
   const condition = part.whole ? null : between(startOfBlock(part.from), startOfBlock(part.to ?? MOST_BLOCK));
   const expected = reader.expected.filter((it) => it.table === table.table);
   // What is kept is told of the very rows that were read.
@@ -74,35 +102,41 @@ async function readPart(
         store,
         async () => {
           const snapshot = await sql<{ snapshot: string }>`select pg_current_snapshot()::text as snapshot`.execute(trx);
-          const limit = divisible ? MOST_ROWS + 1 : Number.MAX_SAFE_INTEGER;
           const places = expected.some(({ owned }) => owned !== null);
-          const query = { table, relation: range.relation, range: condition, index, places, limit };
+          const most = limit === null ? Number.MAX_SAFE_INTEGER : limit + 1;
+          const query = { table, relation: range.relation, range: condition, index, places, limit: most };
           const { rows } = await candidateRows(query).execute(trx);
-          if (divisible && rows.length > MOST_ROWS) return false;
-          const hits = rows.flatMap((row) => judge(row, table, index));
-          const lying = places ? [...new Set(hits.map(({ place }) => place))] : [];
+          const tooMuch = limit !== null && rows.length > limit;
+          if (tooMuch && !hasWords(reader)) return { done: false, words: [] };
+          const judged = rows.flatMap((row) => judge(row, table, index));
+          const lying = places ? [...new Set(judged.map(({ place }) => place))] : [];
           const keptBy = await expecting(trx, query, lying, expected, reader.classes);
+          const found = judged.map((hit) => ({ ...hit, keptBy: keptBy(hit.person, hit.place, hit.probe) }));
+          const words = found.filter((hit) => hit.word && hit.keptBy === null);
+          if (tooMuch) return { done: false, words };
+          const common = tooMany(words);
+          const hits = found.filter((hit) => !hit.word || !common.has(keyOf(hit)));
           for (let from = 0; from < hits.length; from += MOST_ROWS) {
             const some = hits.slice(from, from + MOST_ROWS);
-            const texts = (of: 'location' | 'column' | 'identity') => sql`${some.map((hit) => hit[of])}::text[]`;
+            const texts = (of: 'location' | 'column' | 'identity' | 'keptBy') => sql`${some.map((hit) => hit[of])}::text[]`;
             await sql`
-              insert into probity.run_hit (run_id, table_name, relation, column_name, location, identity, person, expected, kept_by)
-              select ${runId}, ${table.table}, ${range.relation}, u.c, u.l, u.i, u.p, u.k is not null, u.k
+              insert into probity.run_hit (run_id, table_name, relation, column_name, location, identity, person, expected, kept_by, word)
+              select ${runId}, ${table.table}, ${range.relation}, u.c, u.l, u.i, u.p, u.k is not null, u.k, u.w
               from unnest(${texts('column')}, ${texts('location')}, ${texts('identity')}, ${some.map((hit) => hit.person)}::integer[],
-                ${some.map(({ person, place, probe }) => keptBy(person, place, probe))}::text[]) as u (c, l, i, p, k)
+                ${texts('keptBy')}, ${some.map((hit) => hit.word)}::boolean[]) as u (c, l, i, p, k, w)
               on conflict do nothing`.execute(trx);
           }
           if (isLast)
             await sql`
               update probity.run_scan set snapshot = ${snapshot.rows[0]!.snapshot}
               where run_id = ${runId} and relation = ${range.relation} and from_block = ${range.from_block}`.execute(trx);
-          return true;
+          return { done: true, words };
         },
         table.table,
       ),
     );
   } catch (error) {
-    if (divisible && error instanceof StoreError && error.code === TIMED_OUT) return false;
+    if (divisible && error instanceof StoreError && error.code === TIMED_OUT) return { done: false, words: [] };
     throw error;
   }
 }
@@ -128,6 +162,8 @@ interface Hit {
   readonly place: string;
   readonly identity: string;
   readonly person: number;
+  /** As a short word and nothing else. */
+  readonly word: boolean;
 }
 
 /** What nobody could judge, since it is too long. */
@@ -137,15 +173,17 @@ function judge(row: CandidateRow, table: ScanTable, index: TermIndex): Hit[] {
   const hits = new Map<string, Hit>();
   probesOf(table).forEach((probe, at) => {
     const value = row.values[at] ?? null;
-    const add = (identity: string, person: number): void => {
+    const add = (identity: string, person: number, isWord = false): void => {
       const { location, place } = row;
-      hits.set(JSON.stringify([probe.column, identity, person]), { probe, column: probe.column, location, place, identity, person });
+      const key = JSON.stringify([probe.column, identity, person]);
+      const word = isWord && (hits.get(key)?.word ?? true);
+      hits.set(key, { probe, column: probe.column, location, place, identity, person, word });
     };
     if (row.too_long[at] === true) add(UNREAD, NOBODY);
     if (value === null) return;
     const found =
       probe.how === 'text' ? findTerms(value, index) : (index.values.get(valueKey(probe.named.subject, probe.named.identity, value)) ?? []);
-    for (const { identity, person } of found) add(identity, person);
+    for (const { identity, person, kind } of found) add(identity, person, kind === 'word');
   });
   return [...hits.values()];
 }

@@ -90,6 +90,7 @@ export async function forgetHits(store: Store, runId: string): Promise<void> {
 export async function removeScan(store: Store, runId: string): Promise<void> {
   await inTransaction(store, {}, async (trx) => {
     await sql`delete from probity.run_search where run_id = ${runId}`.execute(trx);
+    await sql`delete from probity.run_word where run_id = ${runId}`.execute(trx);
     await sql`delete from probity.run_scan where run_id = ${runId}`.execute(trx);
     await sql`delete from probity.run_hit where run_id = ${runId}`.execute(trx);
   });

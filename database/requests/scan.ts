@@ -1,13 +1,13 @@
 import { sql } from 'kysely';
 import type { Catalog } from '../../domain/catalog.ts';
 import { scanScope, type ScanScope } from '../../domain/requests/scan-scope.ts';
-import { indexTerms } from '../../domain/requests/tokens.ts';
 import type { Manifest } from '../../manifest/model.ts';
 import { translating } from '../errors.ts';
 import type { Store } from '../store.ts';
 import type { ExpectedRows } from './expected-rows.ts';
 import { readRange, type Range, type Reader } from './scan-range.ts';
 import { termsOfRun } from './scan-terms.ts';
+import { RareWords } from './scan-words.ts';
 
 /** 32 MB of 8 kB pages: some seconds of reading at most, after which nothing of it is repeated, and lanes end at about the same time. */
 const RANGE_BLOCKS = 4_096;
@@ -63,7 +63,7 @@ export async function* scan(store: Store, scope: ScanScope, runId: string, optio
   const reader: Reader = {
     store,
     runId,
-    index: indexTerms(terms, scope.called),
+    words: await RareWords.open(store, runId, terms, scope.called),
     classes: await readClasses(store, runId),
     expected: options.expected ?? [],
     timeoutMs: options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS,

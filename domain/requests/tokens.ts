@@ -5,9 +5,10 @@ import { KEY_IDENTITY } from './graph.ts';
 
 /**
  * How an identity is looked for: as an address, a number or a word anywhere in a text, by its parts, behind what it is called there, or as the whole
- * value of a named column. `near` only helps to find an address among those of many people.
+ * value of a named column. A `word` may be one of the language: it counts for as long as few rows hold it. `near` only helps to find an address among
+ * those of many people.
  */
-export type TermKind = 'email' | 'near' | 'phone' | 'id' | 'name' | 'called' | 'value';
+export type TermKind = 'email' | 'near' | 'phone' | 'id' | 'word' | 'name' | 'called' | 'value';
 
 /** One identity of somebody in a form in which it can be found. */
 export interface Term {
@@ -36,9 +37,10 @@ export interface Identity {
 
 /** A shorter number is also an amount, a year or an order's: only columns that are known to hold it can be searched. */
 const LEAST_NUMBER = 9;
-/** With letters and digits; with letters alone it may be a word of the language. */
+/** With letters and digits; with letters alone it may be a word of the language. Shorter ones are looked for while they are rare. */
 const LEAST_MIXED = 6;
 const LEAST_LETTERS = 8;
+const LEAST_RARE = 4;
 /** The longest word of it; a join on shorter ones would bring too many rows to judge. */
 const LEAST_ANCHOR = 4;
 /** Longer texts between two delimiters are no address: RFC 5321 ends one at 254. */
@@ -47,7 +49,9 @@ export const MOST_TOKEN = 320;
 export const SEPARATOR = '\u001f';
 
 const PHONES = 'phone|tel|telephone|mobile|mobil|handy|fax|msisdn|cell';
+const EMAILS = 'email|mail';
 const NAMES = 'name|full_name';
+const HANDLES = 'user_name|screen_name|login_name|account_name|nick_name';
 const UUID = /^\{?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})\}?$/i;
 
 /** Whether a column of numbers may hold telephone numbers, by its name. */
@@ -74,7 +78,7 @@ export function termsOf(it: Identity, names: boolean, called: readonly Called[] 
   });
   const whole = parts.join(SEPARATOR);
   const terms = [make('value', whole, '', whole)];
-  if (identity !== KEY_IDENTITY && has(identity, NAMES)) return names ? nameTerms() : [];
+  if (isName(identity)) return names ? nameTerms() : [];
   for (const part of parts.length === 1 ? parts : []) {
     const address = emailForm(part);
     const number = has(identity, PHONES) ? phoneForm(part) : null;
@@ -83,28 +87,43 @@ export function termsOf(it: Identity, names: boolean, called: readonly Called[] 
       const near = nearSign(address);
       if (near !== null) terms.push(make('near', near, '', address));
     } else if (number !== null) terms.push(make('phone', phoneTail(number), phonePattern(phoneTail(number)), number));
-    else {
+    // `n/a`, `112`: a placeholder is nobody's, and has no form of its own.
+    else if (!has(identity, `${PHONES}|${EMAILS}`)) {
       const forms = idForms(part);
       for (const [anchor, value] of forms) terms.push(make('id', anchor, '', value, anchor));
       const token = forms.length === 0 ? calledToken(part) : null;
       for (const as of token === null ? [] : called.filter((one) => one.subject === subject && one.identity === identity))
         terms.push(make('called', token!, calledPattern(as, token!), token!));
+      if (!searchable(terms) && !terms.some(({ kind }) => kind === 'called')) terms.push(...wordTerms(part));
     }
   }
   return terms;
 
+  function wordTerms(part: string): Term[] {
+    return wordForms(part).map(([anchor, value]) => make('word', anchor, '', value, anchor));
+  }
+
   function nameTerms(): Term[] {
     const words = wordsOf(parts.join(' '));
     const longest = words.toSorted((a, b) => b.length - a.length)[0];
-    return words.length < 2 || longest === undefined
-      ? []
-      : [make('name', '', anyCase(longest), words.join(' '), /^[0-9a-z]+$/.test(longest) ? longest : '')];
+    if (words.length === 1) return wordTerms(words[0]!);
+    return longest === undefined ? [] : [make('name', '', anyCase(longest), words.join(' '), /^[0-9a-z]+$/.test(longest) ? longest : '')];
   }
 }
 
 /** Whether a free text can be searched for it, whatever stands beside it there. */
 export function searchable(terms: readonly Term[]): boolean {
   return terms.some(({ kind }) => kind !== 'value' && kind !== 'called');
+}
+
+/** Strangers have the same. */
+export function isName(identity: string): boolean {
+  return identity !== KEY_IDENTITY && has(identity, NAMES) && !has(identity, HANDLES);
+}
+
+/** Whether it holds nothing that the search has a form for, however long it is. */
+export function isFormless({ identity, parts }: Pick<Identity, 'identity' | 'parts'>): boolean {
+  return parts.length !== 1 || has(identity, `${PHONES}|${EMAILS}`) || !/[0-9a-z]/i.test(parts[0]!);
 }
 
 // --- addresses
@@ -208,6 +227,13 @@ function idForms(raw: string): [string, string][] {
   return written.length >= least && anchor.length >= LEAST_ANCHOR && value.length <= MOST_TOKEN ? [[anchor, value]] : [];
 }
 
+/** Too short for a word of its own, and no mere number. */
+function wordForms(raw: string): [string, string][] {
+  const value = raw.trim().toLowerCase();
+  const anchor = (value.match(/[0-9a-z]+/g) ?? []).toSorted((a, b) => b.length - a.length)[0] ?? '';
+  return /\p{L}/u.test(value) && anchor.length >= LEAST_RARE && value.length <= MOST_TOKEN ? [[anchor, value]] : [];
+}
+
 function standsIn(text: string, value: string): boolean {
   for (let at = text.indexOf(value); at >= 0; at = text.indexOf(value, at + 1)) {
     if (!isWord(text[at - 1]) && !isWord(text[at + value.length])) return true;
@@ -256,11 +282,11 @@ export interface TermIndex {
 
 export function indexTerms(terms: readonly Term[], called: readonly Called[] = []): TermIndex {
   const of = (kind: TermKind): Term[] => terms.filter((term) => term.kind === kind);
-  const [near, emails] = [of('near'), of('email')];
+  const [near, emails, ids] = [of('near'), of('email'), [...of('id'), ...of('word')]];
   return {
     emails: Map.groupBy(emails, ({ value }) => value),
     phones: Map.groupBy(of('phone'), ({ token }) => token),
-    ids: Map.groupBy(of('id'), ({ token }) => token),
+    ids: Map.groupBy(ids, ({ token }) => token),
     names: of('name'),
     called: called.flatMap((as) => {
       const its = of('called').filter(({ subject, identity }) => subject === as.subject && identity === as.identity);
@@ -274,8 +300,13 @@ export function indexTerms(terms: readonly Term[], called: readonly Called[] = [
       ]),
     ),
     texts: terms.filter(({ kind }) => kind !== 'value' && kind !== 'near'),
-    tokens: new Map([...Map.groupBy(terms, ({ kind }) => kind)].map(([kind, its]) => [kind, [...new Set(its.map(({ token }) => token))]])),
-    shortestId: of('id').reduce((least, { token }) => Math.min(least, token.length), Infinity),
+    tokens: new Map(
+      [...Map.groupBy(terms, ({ kind }) => (kind === 'word' ? 'id' : kind))].map(([kind, its]) => [
+        kind,
+        [...new Set(its.map(({ token }) => token))],
+      ]),
+    ),
+    shortestId: ids.reduce((least, { token }) => Math.min(least, token.length), Infinity),
     near:
       near.length < emails.length ? null : Map.groupBy(new Set(near.map(({ token }) => token)), (token) => splitAddress(token)[0].length),
   };

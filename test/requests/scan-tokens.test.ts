@@ -85,16 +85,23 @@ test.each([`0${ID}`, `${ID}0`, ID.slice(0, -1), '123456789abc', ID.replace('aaaa
 
 test('what is too short for free texts is not looked for there', () => {
   const free = (identity: string, ...parts: string[]) => searchable(termsOf({ person: 1, subject: 'customer', identity, parts }, false));
-  expect([free('key', '4711'), free('key', '12345678'), free('key', '1', '2'), free('login', 'anna')]).toEqual([
-    false,
-    false,
-    false,
-    false,
-  ]);
+  expect([free('key', '4711'), free('key', '12345678'), free('key', '1', '2'), free('login', 'jo'), free('login', 'j.doe')]).toEqual(
+    Array.from({ length: 5 }, () => false),
+  );
   expect([free('key', '123456789'), free('key', 'CUST-0815-77'), free('login', 'annamuster')]).toEqual([true, true, true]);
+  // While it is rare.
+  expect([free('login', 'anna'), free('login', 'a_muster'), free('user_name', 'Zoe7')]).toEqual([true, true, true]);
+  // A placeholder has no form, however long it is.
+  expect([free('phone', 'not given'), free('phone', '112'), free('email', 'not-provided')]).toEqual([false, false, false]);
+});
+
+test('a short word is found as a whole word', () => {
+  expect(finds('login', ['anna'], 'by Anna, or anna_')).toBe(true);
+  expect(finds('login', ['anna'], 'by hanna and annas')).toBe(false);
 });
 
 test('names are looked for when they are asked for, as whole words', () => {
+  expect([finds('name', ['Anna'], 'Hello ANNA', true), finds('name', ['Anna'], 'Hello ANNA', false)]).toEqual([true, false]);
   expect(finds('name', ['Zoë', 'Müller'], 'MÜLLER, Zoë (Frau)', true)).toBe(true);
   expect(finds('name', ['Zoë', 'Müller'], 'Müllermeister Zoë', true)).toBe(false);
   expect(finds('name', ['Zoë', 'Müller'], 'Zoë Müller', false)).toBe(false);
@@ -160,5 +167,5 @@ test.each([
 
 test('what texts call a key is a name of its own', () => {
   expect(calledNames(['customer', 'customerId', 'customer_no', 'id', 'no', 'xy', 'Käufer'])).toEqual(['customer']);
-  expect([calls('customer A7', 'A7'), calls('customer a71', 'A7'), calls('customer anna', 'anna')]).toEqual([true, false, false]);
+  expect([calls('customer A7', 'A7'), calls('customer a71', 'A7'), calls('customer jo', 'jo')]).toEqual([true, false, false]);
 });

@@ -120,6 +120,54 @@ test('names are found in a request of one person who asks for it', async () => {
   expect([result.hits, result.notSearched.map(({ identity }) => identity)]).toEqual([[], ['name']]);
 });
 
+/** A handle of somebody's own is rare; a word of the language is not. */
+test('a short user name is looked for in every text for as long as few rows hold it; else the result says that it was not', async () => {
+  world = await scanStore(
+    `create table customer (customer_id bigint primary key, login text, email text);
+     create table chat (chat_id bigint primary key, body text); create table log (line text)`,
+    {
+      purposes: DECLARED.purposes,
+      subjects: { customer: { table: 'shop.public.customer', key: 'customer_id', identities: { login: 'login', email: 'email' } } },
+      tables: { 'shop.public.customer': { purposes: ['service'] }, 'shop.public.chat': { purposes: ['service'] }, 'shop.public.log': { purposes: ['service'] } },
+    },
+  ); // prettier-ignore
+  await world.query(`
+    insert into chat select i, case when i % 3 = 0 then 'a Rose is a rose, ' || i else 'nothing here' end from generate_series(1, 60000) i;
+    insert into chat values (100001, 'by Zork:'), (100002, 'zorks'), (100003, '@zork wrote'), (100004, 'of plop');
+    insert into log select 'plop ' || i from generate_series(1, 19) i; insert into log values ('rose@else.example'), ('zork and rose'), ('jo')`);
+  const people = [
+    [['key', '1'], ['login', 'zork'], ['email', 'z@x.example']],
+    [['key', '2'], ['login', 'rose']],
+    [['key', '3'], ['login', 'plop'], ['email', 'none']],
+    [['key', '4'], ['login', 'jo'], ['login', 'longenough']],
+  ]; // prettier-ignore
+  for (const [run, more] of [
+    ['few', []],
+    ['many', MANY.map(([, email]) => [email!])],
+  ] as const) {
+    const { result } = await search(world, run, [...people, ...more], { rangeBlocks: 64 });
+    expect(shown(result.hits)).toEqual(['chat.body login 3', 'log.line login 20']);
+    const said = result.notSearched.map((it) => `${it.identity} ${it.people}: ${it.reason}`).toSorted();
+    expect(said).toEqual([
+      'email 1: only in columns that are known to hold it, in no form that texts could be searched for',
+      'login 1: a short word that more than 20 rows hold, so that none of them says whom it means',
+      'login 1: only in columns that are known to hold it, too short for texts',
+    ]);
+    expect(JSON.stringify(result)).not.toMatch(/zork|rose|plop/i);
+    const { rows } = await world.query('select person, identity from probity.run_word where run_id = $1', [run]);
+    expect(rows).toEqual([{ person: 1, identity: 'login' }]);
+    // One more row, and searched again: then none of them was said to be the person's.
+    await world.query(`insert into log values ('plop, the last')`);
+    await forgetHits(world.store, run);
+    const again = await search(world, run, [...people, ...more], { rangeBlocks: 64 });
+    expect(shown(again.result.hits)).toEqual(['chat.body login 2', 'log.line login 1']);
+    expect(again.result.notSearched.find(({ reason }) => /more than 20/.test(reason))?.people).toBe(2);
+    await world.query(`delete from log where line = 'plop, the last'`);
+    await removeScan(world.store, run);
+    expect((await world.query('select from probity.run_word')).rowCount).toBe(0);
+  }
+});
+
 test('what cannot be read is said, not passed over', async () => {
   world = await scanStore(
     `${DDL}

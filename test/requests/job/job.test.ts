@@ -84,7 +84,7 @@ describe('an erasure', () => {
     expect((await world.probity(['evidence', 'verify', file])).code).toBe(0);
     expect(existsSync(file) && readFileSync(file, 'utf8')).not.toMatch(/canary/i);
     expect((await world.probity(['request', 'status', id])).out).toContain('closed');
-    for (const table of ['run_key', 'run_search', 'run_hit', 'run_scan']) {
+    for (const table of ['run_key', 'run_search', 'run_word', 'run_hit', 'run_scan']) {
       expect(await world.shop(`select * from probity.${table}`)).toEqual([]);
       expect(await world.support(`select * from probity.${table}`)).toEqual([]);
     }

@@ -51,7 +51,9 @@ async function left(world: JobWorld, customer: number, id: string): Promise<unkn
     [id],
   );
   const run = certificates[0]?.run;
-  const working = ['run_key', 'run_search', 'run_scan', 'run_hit', 'run_person'].map((table) => `${of(table)} where run_id = $1`);
+  const working = ['run_key', 'run_search', 'run_scan', 'run_word', 'run_hit', 'run_person'].map(
+    (table) => `${of(table)} where run_id = $1`,
+  );
   const told = [
     await world.shop(working.join(' union all '), [run]),
     await world.support(working.slice(0, 4).join(' union all '), [run]),
