@@ -38,9 +38,14 @@ export function failureOf(error: unknown): Failure {
   const temporal = temporalFailure(error);
   if (temporal !== null) return temporal;
   const told = describe(error, { store: 'home' });
-  if (told instanceof StoreError) return { kind: told.kind === 'connection' ? 'unreachable' : 'failed', message: told.message };
+  if (told instanceof StoreError) return { kind: isShut(told) ? 'unreachable' : 'failed', message: told.message };
   const name = error instanceof Error ? error.constructor.name : typeof error;
   return { kind: 'failed', message: `An unexpected ${name}: ${error instanceof Error ? error.message : String(error)}` };
+}
+
+/** No connection came about: nobody answered, our role was not let in, or there was no room. */
+function isShut({ kind, code }: StoreError): boolean {
+  return kind === 'connection' || code.startsWith('28') || code === '53300';
 }
 
 function temporalFailure(error: unknown): Failure | null {

@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely';
+import { sql, type Kysely } from 'kysely';
 import { Migrator, type Migration } from 'kysely/migration';
 import type { Store } from './store.ts';
 import * as store0001 from './migrations/0001-store.ts';
@@ -116,9 +116,10 @@ export type SchemaState = 'missing' | 'outdated' | 'current' | 'newer';
 export async function schemaState(store: Store, home: boolean): Promise<SchemaState> {
   const known = Object.keys(migrationsFor(true));
   const wanted = Object.keys(migrationsFor(home));
-  const found = await store.pool.query<{ there: boolean }>(`select to_regclass('probity.migration') is not null as there`);
+  const found = await sql<{ there: boolean }>`
+    select pg_catalog.to_regclass('probity.migration') is not null as there`.execute(store.db);
   if (found.rows[0]?.there !== true) return 'missing';
-  const applied = await store.pool.query<{ name: string }>('select name from probity.migration order by name');
+  const applied = await sql<{ name: string }>`select name from probity.migration order by name`.execute(store.db);
   const names = applied.rows.map((row) => row.name);
   if (names.some((name) => !known.includes(name))) return 'newer';
   return wanted.every((name) => names.includes(name)) ? 'current' : 'outdated';

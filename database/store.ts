@@ -1,5 +1,6 @@
 import { CompiledQuery, Kysely, sql, type Transaction } from 'kysely';
 import pg from 'pg';
+import { addressOf, describeConnecting, type Address } from './connecting.ts';
 import { StoreDialect } from './dialect.ts';
 import { describe, isOutOfReach, StoreError, translating } from './errors.ts';
 import { refuseIntruders, type Asked } from './path.ts';
@@ -70,18 +71,20 @@ export function openStore(options: StoreOptions): Store {
   pool.on('error', () => undefined);
   pool.on('connect', (client) => client.on('error', () => undefined));
   const declared = new Set(options.declared);
-  const connect = guarded ? guardedConnect(pool, { name, declared }) : () => pool.connect();
+  const connect = connecting(pool, { name, declared }, addressOf(url), guarded);
   const db = new Kysely<unknown>({ dialect: new StoreDialect({ pool: { connect, end: () => pool.end(), options: pool.options } }) });
   let closing: Promise<void> | null = null;
   return { name, db, pool, declared, guarded, close: () => (closing ??= pool.end()) };
 }
 
-/** A connection over which no stranger's operator is run, as far as we looked a moment ago. */
-function guardedConnect(pool: pg.Pool, store: Asked): () => Promise<pg.PoolClient> {
+/** Connections over which no stranger's operator is run, as far as we looked a moment ago. Who fails to get one is told why. */
+function connecting(pool: pg.Pool, store: Asked, address: Address, guarded: boolean): () => Promise<pg.PoolClient> {
   let lookedAt = Number.NEGATIVE_INFINITY;
   return async () => {
-    const client = await pool.connect();
-    if (performance.now() - lookedAt < PATH_TRUSTED_MS) return client;
+    const client = await pool.connect().catch((error: unknown) => {
+      throw describeConnecting(error, store.name, address);
+    });
+    if (!guarded || performance.now() - lookedAt < PATH_TRUSTED_MS) return client;
     try {
       await refuseIntruders(store, (text, values) => client.query(text, [...values]));
     } catch (error) {

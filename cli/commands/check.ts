@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { check, errorsIn } from '../../client/check.ts';
+import { check, errorsIn, type CheckReport } from '../../client/check.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { examples } from '../help.ts';
@@ -27,10 +27,21 @@ export function checkCommand(context: Context): Command {
       else {
         if (options.map && report.map.length > 0) io.out(`${mapText(report.map, io.width)}\n`);
         for (const line of problemLines(report.problems, colours)) io.out(line);
-        const looked = report.looked.length === 0 ? 'no store was looked at' : `looked at ${report.looked.join(', ')}`;
-        io.out(`${errors === 0 ? colours.green('✓') : colours.red('✗')} ${path}: ${tally(report.problems)}; ${looked}`);
+        io.out(`${mark(report, errors, colours)} ${path}: ${tally(report.problems)}; ${lookedText(report)}`);
       }
       if (errors > 0) context.exit(EXIT.usage);
-      else if (Object.keys(report.unreachable).length > 0) context.exit(EXIT.unreachable);
+      else if (report.looked.length === 0 || Object.keys(report.unreachable).length > 0) context.exit(EXIT.unreachable);
     });
+}
+
+/** ✓ means that everything was looked at. */
+function mark({ looked, unreachable }: CheckReport, errors: number, colours: Context['colours']): string {
+  if (errors > 0 || looked.length === 0) return colours.red('✗');
+  return Object.keys(unreachable).length > 0 ? colours.yellow('!') : colours.green('✓');
+}
+
+function lookedText({ looked, unreachable }: CheckReport): string {
+  if (looked.length === 0) return 'no store was looked at';
+  const not = Object.keys(unreachable);
+  return `looked at ${looked.join(', ')}${not.length === 0 ? '' : `, not at ${not.join(', ')}`}`;
 }
