@@ -15,6 +15,7 @@ import { isOver, type RequestVerb } from '../domain/requests/state.ts';
 import type { Manifest } from '../manifest/model.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { refusal } from './failures.ts';
+import { refuseOtherMaster, refuseOtherSigner, type AboutKeys } from './keys.ts';
 import { refuseRestored } from './retention-open.ts';
 
 export interface OpenedErasure {
@@ -47,18 +48,28 @@ export async function openErasureRun(dependencies: ActivityDependencies, request
   const { plan } = bound;
   const opened: OpenedErasure = { state: 'running', runId: plan.run, stores: planStores(plan).length };
   if (found.state === 'running') return opened;
-  return (await approved(dependencies, bound)) ? begin(dependencies, found, bound, opened) : { state: 'waiting', ...NOTHING };
+  const about = { id: requestId, state: found.state, plan: bound.hash };
+  if (!(await approved(dependencies, bound, about))) return { state: 'waiting', ...NOTHING };
+  await refuseOtherMaster(
+    dependencies,
+    about,
+    found.rows.map(({ id }) => id),
+  );
+  return begin(dependencies, found, bound, opened);
 }
 
 /**
  * By people who may still decide, of this very plan. As the plan's manifest says, here as in the certificate and when the decision was made:
  * whom it took to approve a plan was shown with it, and a later manifest does not take back what was rightly approved.
  */
-async function approved({ home, signingKey }: ActivityDependencies, { plan, hash }: BoundPlan): Promise<boolean> {
+async function approved(dependencies: ActivityDependencies, { plan, hash }: BoundPlan, keys: AboutKeys): Promise<boolean> {
+  const { home, signingKey } = dependencies;
   const manifest = await readManifest(home.db, plan.manifest);
   if (manifest === null) return false;
   const about = { request: plan.request, plan: hash };
-  return (await readApproval(home, about, approvalPolicy(manifest), createPublicKey(signingKey()))).approved;
+  const approval = await readApproval(home, about, approvalPolicy(manifest), createPublicKey(signingKey()));
+  await refuseOtherSigner(dependencies, keys, approval);
+  return approval.approved;
 }
 
 async function begin(

@@ -37,6 +37,7 @@ import { approvalPolicy } from '../domain/requests/policy.ts';
 import { withoutDismissed } from '../domain/requests/scan.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { guarded, refusal } from './failures.ts';
+import { refuseOtherSigner } from './keys.ts';
 import { tellOfErasure } from './notices.ts';
 import { buryErased } from './tombstones.ts';
 import { erasureContext, openErasureRun, step, type ErasureContext, type OpenedErasure } from './erasures-open.ts';
@@ -126,6 +127,8 @@ export function erasureActivities(dependencies: ActivityDependencies) {
       if (issued !== null) return close(context, issued.certificate);
       const key = dependencies.signingKey();
       const approval = await readApproval(home, { request: requestId, plan: hash }, approvalPolicy(manifest), createPublicKey(key));
+      // What it dismissed would be looked at again, and the certificate be under a key of somebody else's.
+      await refuseOtherSigner(dependencies, { id: requestId, state: 'running', plan: hash }, approval);
       const stores = planStores(plan).map((_, index) => context.at(index).store);
       const found = await Promise.all(stores.map((store) => readScan(store, manifest, plan.run)));
       const scans = found.map((it) => withoutDismissed(it, approval.dismissed));

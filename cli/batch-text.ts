@@ -35,6 +35,7 @@ function nextText({ id, state, members, events }: ShownBatch): string[] {
   if (members === 0) return ['Next        nothing: all requests have left it'];
   if (state === 'open') return [`Next        plan it again: probity request plan ${id}`];
   if (state === 'planned') return [`Next        look at the plan and approve it: probity request plan ${id}`];
+  if (state === 'approved' && last?.verb === 'wait') return waitText(id, last.code);
   if (state === 'approved') return ['Next        a worker carries it out, as soon as Temporal is there'];
   if (state === 'closed') return [`Proof       probity request certificate ${id}`];
   return last?.verb === 'wait' ? waitText(id, last.code) : [];

@@ -66,6 +66,7 @@ function nextText({ id, state, kind, suppressed, batch }: ShownRequest, last: Re
     return [`Next        see what it would touch: probity request plan ${id}`];
   if (batch !== null && !isOver(state)) return [];
   if (state === 'planned') return [`Next        look at the plan and approve it: probity request plan ${id}`];
+  if (state === 'approved' && last?.verb === 'wait') return waitText(id, last.code);
   if (state === 'approved') return ['Next        a worker carries it out, as soon as Temporal is there'];
   if (state === 'running' && last?.verb === 'wait') return waitText(id, last.code);
   // Of what is closed by a reply there is no certificate.
@@ -83,6 +84,14 @@ export function waitText(id: string, code: string | null): string[] {
       'NOT DONE    somebody is under a legal hold, which wins: nothing of theirs changes until it is released',
       '            when the case is over: probity hold release H-… --reason WHY; the work then goes on by itself',
     ];
+  if (code === 'other_signing_key' || code === 'other_master_key') {
+    const [key, variable] = code === 'other_signing_key' ? ['signing', 'PROBITY_SIGNING_KEY'] : ['master', 'PROBITY_MASTER_KEY'];
+    const under = code === 'other_signing_key' ? 'this was approved under' : 'its identities are sealed under';
+    return [
+      `NOT DONE    a worker has another ${key} key than the one that ${under}; its log names both`,
+      `            give every worker the same ${variable}: the work then goes on by itself`,
+    ];
+  }
   if (code === 'rows_left')
     return [
       'NOT DONE    rows of the person come faster than they go: find out what writes them, and stop it',

@@ -38,6 +38,7 @@ export function keyRing(keys: readonly Buffer[]): KeyProvider {
   const byId = new Map(keys.map((key) => [masterKeyId(key), key]));
   return {
     keyId: masterKeyId(first),
+    opens: (id) => byId.has(id),
     wrap: async (dataKey, requestId) => wrapKey(dataKey, first, requestId, randomBytes(NONCE_BYTES)),
     unwrap: async (wrapped, keyId, requestId) => {
       const key = byId.get(keyId);

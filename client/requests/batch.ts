@@ -34,5 +34,5 @@ export async function readBatchStatus(project: Project, id: string): Promise<Sho
 /** As `restsWith` of a request. */
 export function batchRestsWith({ state, events }: ShownBatch): 'machine' | 'person' | 'nobody' {
   if (state === 'closed') return 'nobody';
-  return state === 'approved' || (state === 'running' && events.at(-1)?.verb !== 'wait') ? 'machine' : 'person';
+  return (state === 'approved' || state === 'running') && events.at(-1)?.verb !== 'wait' ? 'machine' : 'person';
 }

@@ -81,8 +81,9 @@ function shown({ manifest }: Project, request: Request, now: Date): ShownRequest
 export function restsWith(request: Request & { readonly events?: readonly RequestEvent[] }): 'machine' | 'person' | 'nobody' {
   const { state } = request;
   if (isOver(state)) return 'nobody';
-  if (state === 'approved' || (state === 'open' && Object.keys(request.suppressed).length > 0)) return 'machine';
-  return state === 'running' && lastDone(request.events ?? [])?.verb !== 'wait' ? 'machine' : 'person';
+  const waits = lastDone(request.events ?? [])?.verb === 'wait';
+  if ((state === 'approved' && !waits) || (state === 'open' && Object.keys(request.suppressed).length > 0)) return 'machine';
+  return state === 'running' && !waits ? 'machine' : 'person';
 }
 
 /** What was done last: that a request comes due changes nothing of it. */

@@ -124,6 +124,14 @@ async function opened(keys: KeyProvider, { requestId, keyId, wrappedKey, nonce, 
   }
 }
 
+/** The names of the master keys that some requests are sealed under. */
+export async function sealedUnder(home: Kysely<unknown>, requests: readonly string[]): Promise<string[]> {
+  const { rows } = await sql<{ keyId: string }>`
+    select distinct key_id as "keyId" from probity.request_vault
+    where request_id = any (${requests}::text[]) and destroyed_at is null order by 1`.execute(home);
+  return rows.map(({ keyId }) => keyId);
+}
+
 /** Writes down who is about to see whom requests are about. Committed, before anything is shown. */
 export async function recordLooks(home: Store, requests: readonly string[], by: Actor, why: string): Promise<void> {
   await inTransaction(home, DURABLE, (trx) => addLooks(trx, requests, by, why));

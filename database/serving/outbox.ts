@@ -1,4 +1,5 @@
 import { sql, type Kysely } from 'kysely';
+import { KEY_WAITS } from '../../domain/requests/waits.ts';
 import { translating } from '../errors.ts';
 import { noLoopFaults, type LoopFaults } from '../faults.ts';
 import { inTransaction, type Store } from '../store.ts';
@@ -38,7 +39,7 @@ const TOLD = sql<boolean>`not exists (select from probity.notice n where n.reque
 const DONE = sql<boolean>`e.verb not in ('warn', 'overdue')`;
 /** Not one that waits for a person: what the person does starts it again. */
 const WORKED_ON = sql<boolean>`coalesce((
-  select e.verb <> 'wait' or e.code in ('held', 'recipients') and e.at < clock_timestamp() - ${HELD}::interval or e.code = 'recipients' and ${TOLD}
+  select e.verb <> 'wait' or e.code = any (${[...KEY_WAITS]}::text[]) or e.code in ('held', 'recipients') and e.at < clock_timestamp() - ${HELD}::interval or e.code = 'recipients' and ${TOLD}
   from probity.request_event e where e.request_id = r.id and ${DONE} order by e.event_id desc limit 1), true)`;
 
 /** Lets what waits for the end of holds look again: some may have been released. */

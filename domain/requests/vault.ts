@@ -28,6 +28,8 @@ export interface VaultContent {
 export interface KeyProvider {
   /** Names the key that wraps now, without telling it. */
   readonly keyId: string;
+  /** Whether it has the key of this name. */
+  readonly opens: (keyId: string) => boolean;
   readonly wrap: (dataKey: Buffer, requestId: string) => Promise<Buffer>;
   /** Throws `VaultRefused` for a key that it does not have, and for what was not wrapped like this. */
   readonly unwrap: (wrapped: Buffer, keyId: string, requestId: string) => Promise<Buffer>;

@@ -38,6 +38,7 @@ export interface TestWorkerOptions {
   readonly address?: string;
   /** Of a worker that is followed by this one; left out: one that nobody else has. */
   readonly taskQueue?: string;
+  readonly log?: (message: string, attributes: Readonly<Record<string, unknown>>) => void;
   /** Instead of the worker's own. */
   readonly activities?: WorkerOptions['activities'];
 }
@@ -46,7 +47,7 @@ export interface TestWorkerOptions {
 export async function withWorker<T>(
   { manifest, env }: Workplace,
   act: (client: Client, taskQueue: string) => Promise<T>,
-  { faults, address = temporalAddress(), taskQueue = `test-${randomBytes(4).toString('hex')}`, activities }: TestWorkerOptions = {},
+  { faults, address = temporalAddress(), taskQueue = `test-${randomBytes(4).toString('hex')}`, activities, log }: TestWorkerOptions = {},
 ): Promise<T> {
   const connection = await NativeConnection.connect({ address });
   const { worker, close } = await createProbityWorker({
@@ -56,6 +57,7 @@ export async function withWorker<T>(
     namespace: temporalNamespace(),
     taskQueue,
     ...(faults && { faults }),
+    ...(log && { log }),
     worker: { workflowBundle: await workflowBundle(), ...(activities && { activities }) },
   });
   try {
