@@ -9,10 +9,15 @@ import { textTable } from './table.ts';
 export interface RequestPlanTextOptions {
   readonly colours: Context['colours'];
   readonly width: number | null;
+  /** Shows what masked rows hold afterwards. */
+  readonly columns?: boolean;
 }
 
 /** The plan as a table, in the order of execution, with what frames it. Names nobody. */
-export function requestPlanText({ plan, hash }: BoundPlan, { colours, width }: RequestPlanTextOptions): string {
+export function requestPlanText(
+  { plan, hash }: BoundPlan,
+  { colours, width, columns: showColumns = false }: RequestPlanTextOptions,
+): string {
   const mode = plan.mode === 'observe' ? colours.cyan('OBSERVE, nothing changes') : colours.yellow('ENFORCE');
   const head = `Plan ${colours.bold(hash.slice(0, SHOWN_HASH))} for ${plan.request} · ${askedText(plan)} · as of ${showTime(new Date(plan.asOf), plan.timezone)} · ${mode}`;
   const several = plan.classes.length > 1;
@@ -45,6 +50,7 @@ export function requestPlanText({ plan, hash }: BoundPlan, { colours, width }: R
         (line) =>
           `${named.get(idOf(line)) ?? idOf(line)}: ${line.table.ways.map(({ way, rows: led }) => `${count(led)} by ${way}`).join(', ')}`,
       ),
+    ...(showColumns ? lines.flatMap((line) => columnLines(line, named.get(idOf(line)) ?? idOf(line))) : maskedText(plan)),
     ...(plan.apart ?? []).map(
       ({ subject, identity, people, rows }) =>
         `${count(rows)} of ${subject} ${rows === 1 ? 'has' : 'have'} the ${identity} of ${peopleText(people)} here, and ${rows === 1 ? 'is' : 'are'} not taken for them`,
@@ -119,9 +125,37 @@ function keptText(table: PlannedTable, { erasure }: StorePlan, zone: string): st
     ...Object.entries(table.held).map(([hold, rows]) => `${count(rows)} hold ${hold}`),
     ...(table.kept === 0 ? [] : [`${count(table.kept)} ${by === '' ? 'not asked about' : `for ${by}`}`]),
     ...(table.shared === 0 ? [] : [`${count(table.shared)} shared with others`]),
-    ...(table.pinned === 0 ? [] : [`${count(table.pinned)} masked only, since rows that stay need them`]),
+    ...(table.pinned === 0 ? [] : [`${count(table.pinned)} since rows that stay need them`]),
   ];
   return parts.length === 0 ? '–' : parts.join(', ');
+}
+
+/** That rows are masked, of which some a reader would expect to go, and where it is shown how. */
+function maskedText({ request, stores }: BoundPlan['plan']): string[] {
+  const sum = (of: (table: PlannedTable) => number): number => stores.flatMap(({ tables }) => tables).reduce((all, it) => all + of(it), 0);
+  const [masked, needed] = [sum((it) => it.masked), sum((it) => it.needed)];
+  if (masked === 0) return [];
+  const why = needed === 0 ? '' : `, ${needed === masked ? '' : `${count(needed)} of them `}since rows that stay need them`;
+  return [
+    `${count(masked)} ${masked === 1 ? 'row is' : 'rows are'} masked and ${masked === 1 ? 'stays' : 'stay'}${why}: probity request plan ${request} --columns shows how`,
+  ];
+}
+
+/** What the masked rows of a table hold afterwards, a line a column. */
+function columnLines({ store, table }: { readonly store: StorePlan; readonly table: PlannedTable }, name: string): string[] {
+  const spared = table.masked + table.pinned === 0 ? [] : (store.erasure.tables.find((it) => it.table === table.table)?.spared ?? []);
+  if (table.masked === 0 && spared.length === 0) return [];
+  const needed =
+    table.needed === 0 ? '' : `, ${table.needed === table.masked ? '' : `${count(table.needed)} `}since rows that stay need them`;
+  const lines = [
+    ...table.columns.map(({ column, becomes }) => [column, becomes] as const),
+    ...spared.map(({ column, because }) => [column, `stays as it is${because === null ? '' : `: ${because}`}`] as const),
+  ];
+  const longest = Math.max(...lines.map(([column]) => column.length));
+  return [
+    `${name}: ${count(table.masked)} masked${needed}`,
+    ...lines.map(([column, becomes]) => `  ${column.padEnd(longest)}  ${becomes}`),
+  ];
 }
 
 function untilText(until: string | null, zone: string): string {

@@ -5,7 +5,7 @@ import { closeErased, knownTombstones, putBackErased } from '../database/request
 import { takeTombstones } from '../database/requests/tombstones.ts';
 import { currentManifest } from '../database/runs.ts';
 import { servingState } from '../database/serving/replay.ts';
-import { CLOSING } from '../domain/requests/outcome.ts';
+import { CLOSING, MASKED_PINNED } from '../domain/requests/outcome.ts';
 import { chainHeads } from '../domain/evidence/chain.ts';
 import type { Manifest } from '../manifest/model.ts';
 import { isMigrated } from './migrate.ts';
@@ -131,12 +131,13 @@ function tablesOf({ erasure, records, store, startedAt }: ErasedAgain) {
     const kept = Object.entries(steps[0]?.body.counts ?? {}).filter(
       ([name]) => /^(kept|held|pinned)/.test(name) && name.endsWith(`:${table}`),
     );
-    const [erased, masked, detached] = [of('erased'), of('masked'), of('detached')];
+    const [erased, masked, detached] = [of('erased'), of('masked') + of(MASKED_PINNED), of('detached')];
+    const stay = kept.reduce((sum, [, rows]) => sum + rows, 0);
     return {
       table: `${store}.${table}`,
       rule: 'erasure, replayed after a restore',
       cutOff: startedAt.toISOString(),
-      planned: erased + masked,
+      planned: erased + masked + stay,
       erased,
       masked,
       failed: 0,

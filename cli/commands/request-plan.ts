@@ -43,6 +43,7 @@ interface PlanFlags {
   readonly envelope?: true;
   readonly kind?: string;
   readonly limit?: string;
+  readonly columns?: true;
 }
 
 /** Beyond it a plan takes minutes, and its transaction locks that many requests. */
@@ -63,18 +64,20 @@ function planCommand(context: Context): Command {
       '--envelope',
       'do now what the night does: one batch of all that is within the pre-approved envelope, which is then carried out',
     )
+    .option('--columns', 'show for each table which columns of masked rows change, and what they hold afterwards (in --json always)')
     .option('--kind <kind>', 'with --bulk: withdrawal, objection or erasure only')
     .option('--limit <n>', `with --bulk: at most so many, those due first (${MOST_AT_ONCE})`)
     .addHelpText(
       'after',
       examples(
         'probity request plan R-1001',
+        'probity request plan R-1001 --columns',
         'probity request plan R-1001 R-1002',
         'probity request plan --bulk --kind withdrawal --limit 1000',
         'probity request plan --envelope',
       ),
     )
-    .action(async (ids: readonly string[], { bulk, envelope, kind, limit }: PlanFlags, command: Command) => {
+    .action(async (ids: readonly string[], { bulk, envelope, kind, limit, columns }: PlanFlags, command: Command) => {
       if (envelope === true) {
         if (ids.length > 0 || bulk === true || kind !== undefined || limit !== undefined)
           throw new Refused('--envelope goes alone: the envelope says what is planned');
@@ -97,7 +100,7 @@ function planCommand(context: Context): Command {
         if (bound === null) return io.out(json ? 'null' : 'No request is ready to be planned');
         context.exit(EXIT.person);
         if (json) return io.out(JSON.stringify(bound, null, 2));
-        io.out(requestPlanText(bound, { colours, width: io.width }));
+        io.out(requestPlanText(bound, { colours, width: io.width, columns: columns === true }));
         for (const left of bound.unknown ?? []) io.err(`${left.id} is not in it: ${left.why}`);
         const id = bound.plan.request;
         io.out(`To let it happen: PROBITY_ACTOR_TOKEN=… probity request approve ${id} --plan ${bound.hash.slice(0, SHOWN_HASH)}`);

@@ -84,12 +84,12 @@ export function changedData({ classes, stores }: ErasurePlan): ChangedData[] {
       if (store.class !== index) return [];
       return store.tables.flatMap((counted) => {
         const planned = store.erasure.tables.find(({ table }) => table === counted.table);
-        if (planned === undefined || counted.erased + counted.masked + counted.pinned === 0) return [];
+        if (planned === undefined || counted.erased + counted.masked === 0) return [];
         const whole = planned.rows === 'delete' && counted.erased > 0;
         // A row that should go and that others need stays, masked.
         const some = [
           ...planned.masks,
-          ...(counted.pinned > 0 ? planned.masksWhenPinned : []),
+          ...(counted.needed > 0 ? planned.masksWhenPinned : []),
           ...planned.json.map(({ column }) => column),
         ];
         return [[`${store.erasure.store}.${counted.table}`, whole ? null : some] as const];

@@ -2,7 +2,7 @@ import type { Certificate, FoundInKept, TableOutcome } from '../evidence/certifi
 import type { EvidenceRecord } from '../evidence/chain.ts';
 import { foundText } from './kept.ts';
 import { groundsText } from './kinds.ts';
-import { planStores, unsearchedText, type ErasurePlan, type PlannedAsk } from './plan.ts';
+import { namedRows, planStores, unsearchedText, type ErasurePlan, type PlannedAsk } from './plan.ts';
 import { scanSentence, type ScanResult } from './scan.ts';
 
 /** The kind of the step that says how a store stands at the end. */
@@ -15,30 +15,35 @@ export function erasureOutcomes(plan: ErasurePlan, records: readonly EvidenceRec
     const steps = records.filter(({ body }) => body.store === store && body.kind !== CLOSING);
     const gone = added(steps, /^(erased|masked|detached):/);
     const stays = staying(steps);
+    const needed = neededRows(steps);
     const closed = closingOf(store, records) !== null;
     return [...plannedIn(plan, store)].map(([table, planned]): TableOutcome => {
       const of = (outcome: string): number => gone[`${outcome}:${table}`] ?? 0;
+      const { masked: asNeeded = 0, asTheyAre = 0 } = needed.get(table) ?? {};
+      const masked = of('masked') + asNeeded;
+      const kept = { ...endingIn(stays, `:${table}`), ...(asTheyAre === 0 ? {} : { pinned: asTheyAre }) };
+      const stay = Object.values(kept).reduce((sum, rows) => sum + rows, 0);
       return {
         table: `${store}.${table}`,
         rule,
         cutOff: plan.asOf,
         planned,
         erased: of('erased'),
-        masked: of('masked'),
-        failed: closed ? 0 : Math.max(0, planned - of('erased') - of('masked')),
+        masked,
+        failed: closed ? 0 : Math.max(0, planned - of('erased') - masked - stay),
         withOthers: 0,
-        kept: endingIn(stays, `:${table}`),
+        kept,
         along: of('detached') === 0 ? {} : { [`detached:${table}`]: of('detached') },
       };
     });
   });
 }
 
-/** Rows to be erased or masked by table, of all classes together. */
+/** Rows by table, of all classes together, whatever becomes of them. */
 function plannedIn(plan: ErasurePlan, store: string): ReadonlyMap<string, number> {
   const planned = new Map<string, number>();
-  for (const { table, erased, masked } of plan.stores.flatMap(({ erasure, tables }) => (erasure.store === store ? tables : [])))
-    planned.set(table, (planned.get(table) ?? 0) + erased + masked);
+  for (const it of plan.stores.flatMap(({ erasure, tables }) => (erasure.store === store ? tables : [])))
+    planned.set(it.table, (planned.get(it.table) ?? 0) + namedRows(it));
   return planned;
 }
 
@@ -59,9 +64,33 @@ function staying(steps: readonly EvidenceRecord[]): Record<string, number> {
     // Still held: then no step tells more than the last one.
     const telling = free < 0 ? its.length - 1 : free;
     const masked = added(its.slice(0, telling), /^masked:/);
-    for (const [name, rows] of Object.entries(added(its.slice(telling, telling + 1), /^(kept|held|pinned)(:|$)/))) {
+    for (const [name, rows] of Object.entries(added(its.slice(telling, telling + 1), /^(kept|held)(:|$)/))) {
       const before = name.startsWith(KEPT_FOR_PURPOSE) ? (masked[`masked:${name.slice(KEPT_FOR_PURPOSE.length)}`] ?? 0) : 0;
       if (rows > before) sums[name] = (sums[name] ?? 0) + rows - before;
+    }
+  }
+  return sums;
+}
+
+/** As steps count rows that would go, are needed by rows that stay, and so are masked; before the name of the table. */
+export const MASKED_PINNED = 'masked:pinned';
+
+/**
+ * Rows that would go and that others need, by table: masked, or as they are. Each chunk tells it by its last step that nothing was held in: what needed
+ * a row may have gone with somebody else's meanwhile, and then the row went too, masked or not.
+ */
+function neededRows(steps: readonly EvidenceRecord[]): ReadonlyMap<string, { readonly masked: number; readonly asTheyAre: number }> {
+  const sums = new Map<string, { masked: number; asTheyAre: number }>();
+  for (const its of Map.groupBy(steps, ({ body }) => body.range).values()) {
+    const free = its.findLast(({ body }) => !isHeld(body));
+    const telling = added(free === undefined ? its.slice(-1) : [free], /^(masked:)?pinned:/);
+    const found = added(its, /^(masked:)?pinned:/);
+    for (const table of new Set(Object.keys(found).map((name) => name.replace(/^(masked:)?pinned:/, '')))) {
+      const before = found[`${MASKED_PINNED}:${table}`] ?? 0;
+      const now = (telling[`pinned:${table}`] ?? 0) + (telling[`${MASKED_PINNED}:${table}`] ?? 0);
+      const masked = free === undefined ? before : Math.min(before, now);
+      const sum = sums.get(table) ?? { masked: 0, asTheyAre: 0 };
+      sums.set(table, { masked: sum.masked + masked, asTheyAre: sum.asTheyAre + Math.max(0, now - masked) });
     }
   }
   return sums;
@@ -149,7 +178,27 @@ export function erasureStatements(plan: ErasurePlan, records: readonly EvidenceR
   const seen = scans.map((scan) => `${scan.store}: the scan read ${scanSentence(scan)}`);
   const unsearched = (plan.unsearched ?? []).map((it) => `not searched for: ${unsearchedText(it)}`);
   const kept = foundInKept(scans).map((it) => `${it.table}: ${foundText(it)}`);
-  return [...about, ...closings, ...floorsOf(plan), ...seen, ...kept, ...unsearched, ...BEYOND];
+  return [...about, ...closings, ...masksOf(plan), ...floorsOf(plan), ...seen, ...kept, ...unsearched, ...BEYOND];
+}
+
+/** Which columns of rows that stay were masked, and which the company chose to leave. */
+function masksOf(plan: ErasurePlan): string[] {
+  const found = plan.stores.flatMap(({ erasure, tables }) =>
+    tables.flatMap(({ table, masked, pinned, columns }) => {
+      const id = `${erasure.store}.${table}`;
+      const spared = erasure.tables.find((it) => it.table === table)?.spared ?? [];
+      return [
+        ...(columns.length === 0 ? [] : [`${id}: masked in rows that stay: ${columns.map(({ column }) => column).join(', ')}`]),
+        ...(masked + pinned === 0
+          ? []
+          : spared.map(
+              ({ column, because }) =>
+                `${id}: ${column} stays in rows that stay, as the manifest says${because === null ? '' : `: ${because}`}`,
+            )),
+      ];
+    }),
+  );
+  return [...new Set(found)];
 }
 
 /** Rows under a floor by table, and the end of the last of them. */

@@ -85,7 +85,12 @@ export interface PlannedTable {
   /** `schema.table` */
   readonly table: string;
   readonly erased: number;
+  /** Rows that get new values and stay. */
   readonly masked: number;
+  /** Of these, rows that would go if rows that stay did not need them. */
+  readonly needed: number;
+  /** What masked rows hold afterwards. */
+  readonly columns: readonly MaskedColumn[];
   /** Rows of it, whosoever they are, that lose a reference. */
   readonly detached: number;
   /** Stay, since a purpose that goes on covers them and nothing in them is to be masked. */
@@ -94,10 +99,17 @@ export interface PlannedTable {
   readonly floor: { readonly rows: number; readonly until: string | null } | null;
   /** By hold. */
   readonly held: Readonly<Record<string, number>>;
+  /** Would go, and stay as they are since rows that stay need them: nothing in them says who anybody was. */
   readonly pinned: number;
   readonly shared: number;
   /** By which way from the row to the person, where several ways led to some: rows that no shorter one had reached. */
   readonly ways: readonly { readonly way: string; readonly rows: number }[];
+}
+
+export interface MaskedColumn {
+  readonly column: string;
+  /** `null`, `'erased-…' (made from the row’s key)`, `false`: never what a row has held. */
+  readonly becomes: string;
 }
 
 const WHY_UNSEARCHED = {
@@ -120,6 +132,11 @@ export function changedRows(plan: ErasurePlan): number {
   return plan.stores.flatMap(({ tables }) => tables).reduce((sum, { erased, masked, detached }) => sum + erased + masked + detached, 0);
 }
 
+/** Rows that a plan is about: each ends erased, masked, or stays for a reason. Those that only lose a reference are nobody's of it. */
+export function namedRows({ erased, masked, kept, floor, held, pinned, shared }: PlannedTable): number {
+  return erased + masked + kept + (floor?.rows ?? 0) + Object.values(held).reduce((sum, rows) => sum + rows, 0) + pinned + shared;
+}
+
 /** `store.schema.table: a sentence that says what to do`, for what makes a plan impossible. */
 export function planProblems(plan: ErasurePlan): string[] {
   return [...new Set(plan.stores.flatMap(({ erasure }) => erasure.problems.map(({ message }) => message)))];
@@ -139,5 +156,19 @@ export function membersHash(requests: readonly string[]): string {
 export function planDrifted(shown: ErasurePlan, now: ErasurePlan): boolean {
   const what = ({ members, classes, stores }: ErasurePlan): string =>
     canonicalHash({ members, classes, stores: stores.map(({ class: of, erasure }) => ({ of, erasure })) });
-  return what(shown) !== what(now) || beyondShown(changedRows(shown), changedRows(now));
+  return what(shown) !== what(now) || masksDiffer(shown, now) || beyondShown(changedRows(shown), changedRows(now));
+}
+
+/** Whether a column would hold something else than was shown; of columns of which both tell. */
+function masksDiffer(shown: ErasurePlan, now: ErasurePlan): boolean {
+  const masks = ({ stores }: ErasurePlan): Map<string, string> =>
+    new Map(
+      stores.flatMap(({ class: of, erasure, tables }) =>
+        tables.flatMap(({ table, columns }) =>
+          columns.map((it): [string, string] => [JSON.stringify([of, erasure.store, table, it.column]), it.becomes]),
+        ),
+      ),
+    );
+  const then = masks(shown);
+  return [...masks(now)].some(([column, becomes]) => then.has(column) && then.get(column) !== becomes);
 }

@@ -23,7 +23,11 @@ export type Staying = {
       readonly articles: readonly string[];
       readonly end: string;
     }
-  | { readonly why: 'needed' }
+  | {
+      readonly why: 'needed';
+      /** What says who somebody was, and stays in it, each by its reason. */
+      readonly but: readonly string[];
+    }
 );
 
 /** What goes on for the people of a plan, and rows that stay masked since others need them, each once. What floors keep is another matter. */
@@ -48,7 +52,9 @@ export function stayingFor(plan: ErasurePlan, { purposes }: Pick<Manifest, 'purp
             end: condition === null ? 'until that has ended' : `for as long as ${condition}`,
           };
         }),
-        ...(counted.pinned > 0 ? [{ what, why: 'needed' as const }] : []),
+        ...(counted.pinned + counted.needed > 0
+          ? [{ what, why: 'needed' as const, but: planned.spared.flatMap(({ because }) => (because === null ? [] : [because])) }]
+          : []),
       ];
     }),
   );
@@ -64,7 +70,7 @@ export function tableWords(table: string): string {
 export function stayingText(it: Staying, law: Law): string {
   const gdpr = law !== 'california';
   if (it.why === 'needed')
-    return `- ${it.what}: a reference without anything that says who you are, for as long as what we keep refers to it.`;
+    return `- ${it.what}: ${it.but.length === 0 ? 'a reference without anything that says who you are' : `a reference, and what stays for this: ${it.but.join('; ')}`}, for as long as what we keep refers to it.`;
   if (it.why === 'purpose')
     return `- ${it.what}: we need it for this: ${it.purpose} (${[it.basis, ...(gdpr ? it.articles : [CALIFORNIA])].join(', ')}), ${it.end}.`;
   const end = it.until === null ? 'Nobody can tell yet until when' : `Until ${it.until} at the latest`;

@@ -435,7 +435,7 @@ test('a dry run tells ways, floors with their last day, missing indexes and a ti
     'erased:public.ticket': 1,
     'erased:public.invoice': 1,
     'kept:floor:law:public.invoice': 1,
-    'pinned:public.customer': 1,
+    'masked:pinned:public.customer': 1,
   });
   expect(dry.tables.find((it) => it.table === 'public.invoice')).toMatchObject({
     erased: 1,
@@ -492,7 +492,7 @@ test('a plan of the planner is carried out as it is', async () => {
     'erased:public.invoice': 1,
     'kept:floor:law:public.invoice': 1,
     'erased:public.customer': 1,
-    'pinned:public.customer': 1,
+    'masked:pinned:public.customer': 1,
   });
   expect(await world.query('select customer_id, email, name from customer order by 1 limit 1')).toEqual([
     { customer_id: 1, email: null, name: null },

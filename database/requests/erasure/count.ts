@@ -7,8 +7,9 @@ import { inTransaction, type Store } from '../../store.ts';
 import { missingIndexes, type MissingIndex } from './indexes.ts';
 import { lookAt, type Look, type Reached } from './judge.ts';
 import type { People } from './keys.ts';
-import { lookedAt, settle } from './look.ts';
+import { lookedAt, maskedRows, settle } from './look.ts';
 import { columnOf } from './reach.ts';
+import { maskedColumnsOf } from './shown.ts';
 import { createRows, ROWS, isRow, type RowCount } from './rows.ts';
 import type { ErasureTarget } from './target.ts';
 
@@ -95,17 +96,22 @@ async function tableCount(
   const { name } = look.target.tables[index]!;
   const own = counts.filter((row) => row.tbl === index);
   if (own.length === 0) return null;
-  const sum = (outcome: RowCount['outcome']): number =>
-    own.filter((row) => row.outcome === outcome).reduce((total, row) => total + row.rows, 0);
-  const named = (outcomes: readonly RowCount['outcome'][]): number =>
-    own.reduce((total, row) => total + (outcomes.includes(row.outcome) ? row.named : 0), 0);
+  const all = (some: (row: RowCount) => number, outcome?: RowCount['outcome']): number =>
+    own.reduce((total, row) => total + (outcome === undefined || row.outcome === outcome ? some(row) : 0), 0);
+  const sum = (outcome: RowCount['outcome']): number => all((row) => row.rows - (outcome === 'delete' ? 0 : maskedRows(row)), outcome);
   const ways = reached.filter(({ table, rows }) => table === name && rows > 0).map(({ way, rows }) => ({ way, rows }));
   const held = own.filter((row) => row.outcome === 'held').map((row) => [row.why?.replace(/^hold:/, '') ?? '', row.rows] as const);
   return {
     table: name,
     erased: sum('delete'),
-    masked: sum('mask') + named(['other', 'shared']),
-    detached: own.reduce((total, row) => total + row.detached, 0),
+    masked: all(maskedRows),
+    needed: all(maskedRows, 'pinned'),
+    columns: maskedColumnsOf(look.target.tables[index]!, {
+      kept: all((row) => row.rows, 'mask') > 0,
+      pinned: all((row) => row.touched, 'pinned') > 0,
+      named: all((row) => row.named) > 0,
+    }),
+    detached: all((row) => row.detached),
     kept: sum('keep'),
     floor: sum('floor') === 0 ? null : { rows: sum('floor'), until: await floorEnd(look, index) },
     held: Object.fromEntries(held),

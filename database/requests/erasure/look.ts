@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { MASKED_PINNED } from '../../../domain/requests/outcome.ts';
 import { StoreError } from '../../errors.ts';
 import { tableRef } from '../../identifiers.ts';
 import { maskedRow } from './write.ts';
@@ -83,18 +84,23 @@ export function countsOf(look: Look, rows: readonly RowCount[]): Record<string, 
   for (const row of rows) {
     const table = look.target.tables[row.tbl]!.name;
     const label = OUTCOME_KEYS[row.outcome];
-    // What stays for its other owners without what named this one is masked.
-    const named = row.outcome === 'other' || row.outcome === 'shared' ? row.named : 0;
-    add(`masked:${table}`, named);
-    if (label !== null) add(`${label === 'held' || label === 'kept' ? outcomeWhy(row) : label}:${table}`, row.rows - named);
+    const masked = maskedRows(row);
+    add(`${row.outcome === 'pinned' ? MASKED_PINNED : 'masked'}:${table}`, masked);
+    if (label !== null) add(`${label === 'held' || label === 'kept' ? outcomeWhy(row) : label}:${table}`, row.rows - masked);
     add(`detached:${table}`, row.detached);
   }
   return counts;
 }
 
+/** Of rows with an outcome those that get new values. A row that others need may have none to get, or have got them. */
+export function maskedRows({ outcome, rows, rewritten }: RowCount): number {
+  if (outcome === 'mask') return rows;
+  return outcome === 'other' || outcome === 'shared' || outcome === 'pinned' ? rewritten : 0;
+}
+
 const OUTCOME_KEYS: Readonly<Record<Outcome, string | null>> = {
   delete: 'erased',
-  mask: 'masked',
+  mask: null,
   keep: 'kept',
   held: 'held',
   floor: 'kept',

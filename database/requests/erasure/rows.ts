@@ -73,6 +73,8 @@ export interface RowCount {
   readonly touched: number;
   /** Of these, rows of which a document or a reference names the people, and loses that. */
   readonly named: number;
+  /** Of these, rows that get new values by either. */
+  readonly rewritten: number;
   /** Of these, rows of which a reference goes. */
   readonly detached: number;
   /** Of these, rows of which any of the three is true. */
@@ -83,6 +85,7 @@ export async function countRows(trx: Transaction<unknown>): Promise<RowCount[]> 
   const { rows } = await sql<RowCount>`
     select x.tbl, x.outcome, x.why, count(*) as rows, count(*) filter (where x.touch) as touched, count(*) filter (where x.detach <> 0) as detached,
       count(*) filter (where x.json or x.mention <> 0) as named,
+      count(*) filter (where x.touch or x.json or x.mention <> 0) as rewritten,
       count(*) filter (where x.touch or x.json or x.mention <> 0 or x.detach <> 0) as any
     from ${ROWS} as x group by x.tbl, x.outcome, x.why order by x.tbl, x.outcome, x.why`.execute(trx);
   return rows;

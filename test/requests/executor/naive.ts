@@ -279,7 +279,9 @@ export class Naive {
       for (const column of columns) row[column] = null;
     }
     for (const { table, row, outcome, named, cut } of entries) {
-      add(outcome === 'shared' && (named || cut.length > 0) ? 'masked' : WORDS[outcome], table);
+      const differs = this.#columns(table, 'pinned').some((column) => JSON.stringify(row[column]) !== JSON.stringify(maskOf(column)));
+      const rewritten = outcome !== 'delete' && (named || cut.length > 0 || (outcome === 'pinned' && differs));
+      add(rewritten ? (outcome === 'pinned' ? 'masked:pinned' : 'masked') : WORDS[outcome], table);
       if (outcome !== 'delete') for (const column of cut) row[column] = null;
       if (outcome === 'delete') this.data[table.name] = this.data[table.name]!.filter((one) => one !== row);
       if (named) this.#clean(table, row, people);

@@ -53,9 +53,13 @@ describe('an erasure', () => {
     const id = await opened(1);
     expect(await plan(id)).toMatchObject({ code: 2, err: expect.stringContaining('waits for its requester to be verified') as string });
     expect((await world.probity(['request', 'verify', id, '--method', 'login', '--evidence', 'SESSION-1'])).code).toBe(0);
-    const planned = await plan(id);
+    const planned = await world.probity(['request', 'plan', id, '--columns']);
     expect(planned.code).toBe(3);
     expect(planned.out).toContain('1 by de-hgb-257 until ');
+    // The invoice needs its customer, who is masked: shown with what the row holds afterwards, and with nothing that it holds.
+    expect(planned.out).toMatch(
+      /^customer: 1 masked, since rows that stay need them\n {2}email {2}'erased-…' \(made from the row’s key\)\n {2}phone {2}null$/m,
+    );
     expect(planned.out).not.toMatch(/canary/i);
     expect(await contents(1)).toBe(others);
     const approved = await approve(id, hashIn(planned.out));
@@ -75,7 +79,11 @@ describe('an erasure', () => {
 
     const { certificate: signed } = await certificate(id);
     expect(signed).toMatchObject({ job: 'requests', request: id, approvedBy: 'anna' });
+    for (const { planned: all, erased, masked, failed, kept } of signed.tables)
+      expect(all).toBe(erased + masked + failed + Object.values(kept).reduce((sum, rows) => sum + rows, 0));
+    expect(signed.tables.find(({ table }) => table === 'shop.public.customer')).toMatchObject({ planned: 1, masked: 1, kept: {} });
     const told = JSON.stringify(signed);
+    expect(told).toMatch(/shop\.public\.customer: masked in rows that stay: email/);
     expect(told).toContain('none is left to be erased or masked');
     expect(told).toContain('shop.public.invoice: 1 rows stay by law until ');
     expect(told).not.toMatch(/canary/i);
