@@ -27,7 +27,7 @@ test('npm start shows the whole way, resumes, and is gone after a reset', async 
     'record of processing activities',
     'withdrawal of personalization · closed',
     'erasure, Art. 17(1)(a) · verified by login · closed',
-    'masked only, since rows that stay need them',
+    'since rows that stay need them: probity request plan',
     'certificate no. 3 of Acme Outdoor',
     'npm run probity -- retention plan',
   ]) {
