@@ -139,6 +139,7 @@ function expected(it: Column, why: 'needed' | 'ended'): Expected {
 let runs = 0;
 
 async function check(person: readonly Column[], account: readonly Column[], seen: Record<Expected | 'fixed', number>): Promise<void> {
+  await world.query('truncate probity.lease, probity.run_key');
   await world.query(ddl(person, account));
   const manifest = manifestOf(person, account);
   const scope = { ended: null, remaining: [{ purpose: 'law', basis: 'legal_obligation', article: 'Art. 17(3)(b)' }] } as const;

@@ -116,7 +116,7 @@ async function tableCount(
     floor: sum('floor') === 0 ? null : { rows: sum('floor'), until: await floorEnd(look, index) },
     held: Object.fromEntries(held),
     pinned: sum('pinned'),
-    shared: sum('shared') - named(['shared']),
+    shared: sum('shared'),
     ways: ways.length < 2 ? [] : ways,
   };
 }
