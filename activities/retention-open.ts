@@ -6,7 +6,7 @@ import { isCurrent, schemaState } from '../database/migrate.ts';
 import { servingState } from '../database/serving/replay.ts';
 import type { Store } from '../database/store.ts';
 import { restored } from '../database/ledger.ts';
-import { drifted, plannedRows, type RetentionPlan } from '../domain/retention/plan.ts';
+import { alongRows, drifted, plannedRows, type RetentionPlan } from '../domain/retention/plan.ts';
 import { storeOf } from '../manifest/ids.ts';
 import type { Manifest } from '../manifest/model.ts';
 import type { OpenedPlan } from '../domain/retention/opened.ts';
@@ -154,6 +154,7 @@ function opened(manifest: Manifest, plan: RetentionPlan, planHash: string, mode:
     tables: plan.tables.map((table) => ({
       store: stores.indexOf(table.store),
       rows: table.rows,
+      along: alongRows(table),
       drops: table.units.some((unit) => unit.strategy.kind === 'drop'),
       walks: table.units.some((unit) => unit.strategy.kind === 'blocks' || unit.strategy.kind === 'keyset'),
     })),

@@ -10,7 +10,7 @@ import type { LaneWork } from '../database/retention/work.ts';
 import { recheckTable } from '../database/retention/recheck.ts';
 import { chainHeads } from '../domain/evidence/chain.ts';
 import { closingStatements, runOutcome, tableOutcomes } from '../domain/retention/outcome.ts';
-import type { Unit } from '../domain/retention/plan.ts';
+import { alongRows, type Unit } from '../domain/retention/plan.ts';
 import { proofsOutcome, proofsStatement } from '../domain/retention/proofs.ts';
 import type { RunState } from '../domain/runs.ts';
 import { nextWindow } from '../domain/time.ts';
@@ -167,6 +167,8 @@ export function retentionActivities(dependencies: ActivityDependencies) {
     readonly restored: boolean;
     /** The ledger's own retention ended in an error, or was not part of the run. */
     readonly proofs: 'done' | 'failed' | 'not asked for';
+    /** What ended tables, by index; a run that began with an older version does not say. */
+    readonly failed?: Readonly<Record<string, string>>;
   }): Promise<Certified> =>
     guarded(async () => {
       const { run, manifest, plan } = await runContext(dependencies, cache, request.runId);
@@ -183,7 +185,7 @@ export function retentionActivities(dependencies: ActivityDependencies) {
         const found = heads.find((head) => head.store === names[store ?? 0] && head.lane === lane)?.length ?? 0;
         if (found < seq) throw refusal('restored', 'A ledger has lost steps that were committed; no certificate is issued');
       }
-      const tables = tableOutcomes(plan, records);
+      const tables = tableOutcomes(plan, records, request.failed);
       const proofs = proofsOutcome(records);
       const outcomeOfTables = runOutcome(plan, records, tables, request.cancelled);
       const content = {
@@ -210,7 +212,7 @@ export function retentionActivities(dependencies: ActivityDependencies) {
       // Of the certificate that exists: an earlier attempt may have issued it before somebody cancelled.
       const outcome = certificate.outcome as Certified['outcome'];
       await setRunState(home.db, run.runId, outcome);
-      const changed = certificate.tables.reduce((sum, table) => sum + table.erased + table.masked, 0);
+      const changed = certificate.tables.reduce((sum, table) => sum + table.erased + table.masked + alongRows(table), 0);
       return { serial: certificate.serial, outcome, changed, proofs: proofs?.pruned ?? null };
     });
 

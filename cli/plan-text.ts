@@ -3,7 +3,7 @@ import { titles } from '../client/tables.ts';
 import { showDay, showTime } from '../client/times.ts';
 import { describeReason, plannedRows, planHash, ruleText } from '../client/wording.ts';
 import type { Context } from './context.ts';
-import { count, seconds, signed } from './numbers.ts';
+import { count, rows as rowsText, seconds, signed } from './numbers.ts';
 import { textTable } from './table.ts';
 
 export interface PlanTextOptions {
@@ -37,6 +37,7 @@ export function planText(plan: RetentionPlan, options: PlanTextOptions): string 
     { title: 'cut-off' },
     { title: 'action' },
     { title: 'rows', align: 'right' },
+    { title: 'along with them' },
     { title: 'kept, and why' },
     { title: 'how' },
   ] as const;
@@ -46,6 +47,7 @@ export function planText(plan: RetentionPlan, options: PlanTextOptions): string 
     showDay(new Date(table.cutOff), plan.timezone),
     table.rule.then.kind,
     count(table.rows),
+    alongText(table.along),
     keptText(table.kept),
     howText(table.units),
   ]);
@@ -64,6 +66,20 @@ export function keptText(kept: Readonly<Record<string, number>>): string {
   return reasons.length === 0 ? '–' : reasons.map(([reason, rows]) => `${count(rows)} ${describeReason(reason)}`).join(', ');
 }
 
+/** `along:public.address` → `9 address`; `detached:public.note` → `2 note let go`. */
+export function alongText(along: Readonly<Record<string, number>>): string {
+  const most = Object.entries(along).sort(([, a], [, b]) => b - a);
+  const parts = most.flatMap(([name, changed]) => {
+    const table =
+      name
+        .slice(name.indexOf(':') + 1)
+        .split('.')
+        .at(-1) ?? name;
+    return changed === 0 ? [] : [`${count(changed)} ${table}${name.startsWith('detached:') ? ' let go' : ''}`];
+  });
+  return parts.length === 0 ? '–' : parts.join(', ');
+}
+
 function howText(units: readonly Unit[]): string {
   const drops = units.filter((unit) => unit.strategy.kind === 'drop').length;
   const walks = units.filter((unit) => unit.strategy.kind === 'blocks' || unit.strategy.kind === 'keyset');
@@ -77,6 +93,7 @@ function howText(units: readonly Unit[]): string {
 function footer(plan: RetentionPlan, named: ReadonlyMap<string, string>, { previous, duty }: PlanTextOptions): string {
   const soon = plan.tables.reduce((sum, table) => sum + table.nextMonth, 0);
   const parts = [
+    `${rowsText(plannedRows(plan))} ${plan.mode === 'observe' ? 'would change' : 'change'}`,
     ...(previous === null || !sameTables(plan, previous)
       ? []
       : [`Since the last plan ${signed(plannedRows(plan) - plannedRows(previous))}`]),

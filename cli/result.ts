@@ -4,7 +4,8 @@ import type { Context } from './context.ts';
 import { EXIT } from './exit.ts';
 import type { Followed } from './follow.ts';
 import { count, rows, seconds } from './numbers.ts';
-import { keptText, planText, shortHash } from './plan-text.ts';
+import { alongRows, describeFailure, plannedRows } from '../client/wording.ts';
+import { alongText, keptText, planText, shortHash } from './plan-text.ts';
 import { textTable } from './table.ts';
 
 /** How a run ended, or why nobody waits for it any longer. */
@@ -28,7 +29,7 @@ export function resultText(runId: string, followed: Followed, certificateFile: s
   const certificate = status.certificate?.certificate;
   if (certificate === undefined) return `${outcome}: no certificate was issued`;
   const took = (Date.parse(certificate.finishedAt) - Date.parse(certificate.startedAt)) / 1_000;
-  const changed = certificate.tables.reduce((sum, table) => sum + table.erased + table.masked, 0);
+  const changed = changedRows(certificate.tables);
   const paint = outcome === 'complete' ? colours.green : colours.red;
   return [
     outcomeTable(certificate.tables, io.width),
@@ -54,14 +55,19 @@ export function resultJson(runId: string, { status, ending, exit }: Followed, ce
     outcome: ending?.outcome ?? status?.run.state ?? 'not started',
     exitCode: exit,
     plan: status?.run.planHash ?? null,
-    planned: status?.plan?.tables.reduce((sum, table) => sum + table.rows, 0) ?? null,
-    changed: certificate === null ? 0 : certificate.tables.reduce((sum, table) => sum + table.erased + table.masked, 0),
+    planned: status?.plan ? plannedRows(status.plan) : null,
+    changed: certificate === null ? 0 : changedRows(certificate.tables),
+    failed: certificate === null ? 0 : certificate.tables.reduce((sum, table) => sum + table.failed, 0),
     proofs: ending === null || ending.outcome === 'failed' ? null : ending.proofs,
     failure: failed,
     serial: certificate?.serial ?? null,
     certificateFile: certificate === null ? null : certificateFile,
     tables: certificate?.tables ?? [],
   };
+}
+
+function changedRows(tables: readonly TableOutcome[]): number {
+  return tables.reduce((sum, table) => sum + table.erased + table.masked + alongRows(table), 0);
 }
 
 export function outcomeTable(tables: readonly TableOutcome[], width: number | null): string {
@@ -86,18 +92,14 @@ export function outcomeTable(tables: readonly TableOutcome[], width: number | nu
     keptText(table.kept),
     alongText(table.along),
   ]);
-  return textTable(columns, body, width);
+  return [textTable(columns, body, width), ...failures(tables, named)].join('\n');
 }
 
-/** `along:public.address` → `9 address`; `detached:public.note` → `2 note let go`. */
-function alongText(along: Readonly<Record<string, number>>): string {
-  const parts = Object.entries(along).flatMap(([name, changed]) => {
-    const table =
-      name
-        .slice(name.indexOf(':') + 1)
-        .split('.')
-        .at(-1) ?? name;
-    return changed === 0 ? [] : [`${count(changed)} ${table}${name.startsWith('detached:') ? ' let go' : ''}`];
-  });
-  return parts.length === 0 ? '–' : parts.join(', ');
+/** `order: 12 rows failed: a row would break a constraint (SQLSTATE 23503)` */
+function failures(tables: readonly TableOutcome[], named: ReadonlyMap<string, string>): string[] {
+  return tables.flatMap(({ table, failedBecause }) =>
+    Object.entries(failedBecause ?? {}).map(
+      ([reason, failed]) => `${named.get(table) ?? table}: ${rows(failed)} failed: ${describeFailure(reason)}`,
+    ),
+  );
 }

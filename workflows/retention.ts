@@ -332,7 +332,7 @@ export async function retention(input: RetentionInput): Promise<RetentionResult>
       try {
         const { steps, restored } = current;
         const proofs = current.proofs === 'open' ? 'not asked for' : current.proofs;
-        const certified = await brief.certify({ runId, cancelled, steps, restored, proofs });
+        const certified = await brief.certify({ runId, cancelled, steps, restored, proofs, failed: current.failed });
         stage = 'closed';
         return result(current.plan, certified);
       } catch (error) {
@@ -346,7 +346,7 @@ export async function retention(input: RetentionInput): Promise<RetentionResult>
   }
 
   function result(plan: OpenedPlan, ended: Omit<RetentionResult, 'runId' | 'planHash' | 'planned'>): RetentionResult {
-    const planned = plan.tables.reduce((sum, table) => sum + table.rows, 0);
+    const planned = plan.tables.reduce((sum, table) => sum + table.rows + (table.along ?? 0), 0);
     return { runId, planHash: plan.planHash, planned, ...ended };
   }
 }

@@ -56,6 +56,7 @@ export interface RetentionResult {
   readonly runId: string;
   readonly planHash: string;
   readonly outcome: 'observed' | 'complete' | 'incomplete' | 'cancelled';
+  /** Rows of other tables included. */
   readonly planned: number;
   readonly changed: number;
   /** Contents of consent records that the ledger's own retention pruned, or in mode observe would; null: it was not part of the run, or could not be counted. */

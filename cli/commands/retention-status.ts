@@ -51,6 +51,7 @@ function asJson({ run, plan, changed, failed, certificate }: RunStatus): unknown
   const tables = (plan?.tables ?? []).map((table, index) => ({
     table: idOf(table),
     planned: table.rows,
+    along: table.along,
     changed: changed[index] ?? 0,
     failed: failed[index] ?? 0,
     kept: table.kept,

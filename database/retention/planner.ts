@@ -9,6 +9,7 @@ import { StoreError, translating } from '../errors.ts';
 import { activeHolds, NO_HOLDS, type ActiveHolds } from '../holds.ts';
 import { schemaState } from '../migrate.ts';
 import { inTransaction, type Store } from '../store.ts';
+import { countAlong } from './along.ts';
 import type { Change } from './change.ts';
 import { COUNTING, countOutcomes, keptByReason, type UnitCount } from './count.ts';
 import { compileRule, ruledTables, type Scope } from './predicates.ts';
@@ -133,7 +134,9 @@ async function planTable(
         cutOff: predicates.cutOff.toISOString(),
         between: rule.between ?? manifest.purge.between,
         fingerprint: tableFingerprint(catalog, edges, manifest, table),
+        partly: edges.filter((edge) => edge.partly),
         rows: total(counts, 'take'),
+        along: total(counts, 'take') === 0 ? {} : await countAlong(trx, change),
         kept: keptByReason(counts),
         nextMonth: total(counts, 'next'),
         units: await planUnits(trx, change, counts),

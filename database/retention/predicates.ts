@@ -165,7 +165,7 @@ function childReasons(scope: Scope, { edge, action, child: node }: DeletionEdge,
 }
 
 /** True of rows that their own rule deletes earlier in the same run; null when it deletes none. */
-function goesByItsOwnRule(scope: Scope, table: string, alias: string): Condition | null {
+export function goesByItsOwnRule(scope: Scope, table: string, alias: string): Condition | null {
   const rule = scope.manifest.tables[`${scope.store}.${table}`]?.retention;
   const turn = scope.earlier.indexOf(table);
   if (turn < 0 || rule === null || rule === undefined || rule.then.kind === 'mask') return null;

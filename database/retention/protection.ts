@@ -32,7 +32,15 @@ export function joins(edge: Edge, child: string, parent: string): Condition {
     return sql<boolean>`${ident(child, column)}${cast} = ${target}${cast}`;
   });
   const when = Object.entries(edge.when).map(([column, value]) => sql<boolean>`${ident(child, column)}::text = ${String(value)}`);
-  return all([...pairs, ...when]);
+  return all([...pairs, ...when, ...inPartitions(edge, child, parent)]);
+}
+
+/** Of a foreign key onto a partition: equal values elsewhere are no reference. */
+function inPartitions({ partly }: Edge, child: string, parent: string): Condition[] {
+  if (!partly?.pairs) return [];
+  const among = (alias: string, oids: readonly number[]): Condition =>
+    sql<boolean>`${ident(alias)}.tableoid = any(${oids.map(String)}::oid[])`;
+  return [any(partly.pairs.map(({ from, to }) => all([...(from === null ? [] : [among(child, from)]), among(parent, to)])))];
 }
 
 /** The holds that protect rows of `table`: those by table, and those of subjects to whom a path leads. */

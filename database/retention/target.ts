@@ -1,6 +1,7 @@
 import type { Catalog } from '../../domain/catalog.ts';
 import { canonicalHash } from '../../domain/canonical.ts';
 import { schemaFingerprint } from '../../domain/fingerprint.ts';
+import { withPlanned } from '../../domain/retention/edges.ts';
 import { childActions, deletionTree, storeEdges, treeTables, type Edge } from '../../domain/retention/graph.ts';
 import type { TablePlan } from '../../domain/retention/plan.ts';
 import type { Manifest } from '../../manifest/model.ts';
@@ -25,7 +26,7 @@ export interface Target {
 /** Reads the catalog again and refuses a table that is not what the plan saw. */
 export async function openTarget(store: Store, manifest: Manifest, plan: TablePlan, asOf: Date): Promise<Target> {
   const catalog = await readCatalog(store);
-  const edges = storeEdges(catalog, manifest);
+  const edges = withPlanned(storeEdges(catalog, manifest), plan.partly);
   if (tableFingerprint(catalog, edges, manifest, plan.table) !== plan.fingerprint) {
     const sentence = 'the table, or one that changes with it, is not what the plan saw: check the manifest and plan again';
     throw new StoreError({ store: store.name, table: plan.table, code: 'PB004', kind: 'schema', retryable: false, sentence });
@@ -42,7 +43,8 @@ export function tableFingerprint(catalog: Catalog, edges: readonly Edge[], manif
     const found = catalog.tables[name];
     const referencing = edges
       .filter((edge) => edge.to === name)
-      .map((edge) => `${edge.name} ${edge.from}`)
+      // Partitions, and with them the names of their keys, come and go.
+      .map((edge) => `${edge.partly ? edge.columns.join() : edge.name} ${edge.from}`)
       .sort();
     return { name, schema: found === undefined ? null : schemaFingerprint(found), referencing };
   });

@@ -41,12 +41,12 @@ export async function changeTree(trx: Transaction<unknown>, change: Change, rang
   if (locked.length === 0) return { changed: 0, along: {} };
   const branches = change.action.kind === 'mask' ? [] : treeBranches(change.predicates.tree);
   let roots: Roots = { range, ctids: locked };
-  let behind = await rowsBehind(trx, change, branches, roots, sql` for update of `);
+  let following = await rowsBehind(trx, change, branches, roots, sql` for update of `);
   const judged = await ids(trx, sql`select ${rootId} from ${unit} where ${amongRoots(roots)} and ${takes(change)}`);
   if (judged.length === 0) return { changed: 0, along: {} };
   if (judged.length < locked.length) {
     roots = { range, ctids: judged };
-    behind = await rowsBehind(trx, change, branches, roots, null);
+    following = await rowsBehind(trx, change, branches, roots, null);
   }
   const along: Record<string, number> = {};
   for (const branch of branches.filter((candidate) => candidate.action === 'detach')) {
@@ -63,7 +63,7 @@ export async function changeTree(trx: Transaction<unknown>, change: Change, rang
   if (result.changed !== judged.length) throw swallowed(change, change.table);
   for (const table of new Set(deletions.map((branch) => branch.table))) {
     const gone = deletions.reduce((sum, branch, index) => sum + (branch.table === table ? (result.along[index] ?? 0) : 0), 0);
-    if (gone !== behind.get(table)) throw swallowed(change, table);
+    if (gone !== following.get(table)) throw swallowed(change, table);
     along[`along:${table}`] = gone;
   }
   return { changed: result.changed, along };
@@ -106,13 +106,13 @@ async function rowsBehind(
 }
 
 /** One way from the root to rows that change along: the edges in order, from the root outwards. */
-interface Branch {
+export interface Branch {
   readonly table: string;
   readonly action: 'delete' | 'detach';
   readonly path: readonly DeletionEdge[];
 }
 
-function treeBranches(root: DeletionNode): Branch[] {
+export function treeBranches(root: DeletionNode): Branch[] {
   const branches: Branch[] = [];
   const visit = (node: DeletionNode, path: readonly DeletionEdge[]): void => {
     for (const edge of node.edges) {
@@ -130,19 +130,24 @@ function aliasAt(index: number): string {
   return index === 0 ? ROW : `b${index}`;
 }
 
-function endOf(branch: Branch): string {
+export function endOf(branch: Branch): string {
   return aliasAt(branch.path.length);
 }
 
 /** The root's unit and the tables of a branch, with or without the one at its end; joined by `branchWhere`. */
-function branchTables(change: Change, branch: Branch, withEnd: boolean): RawBuilder<unknown> {
+export function branchTables(change: Change, branch: Branch, withEnd: boolean): RawBuilder<unknown> {
   const tables = branch.path.map(({ edge }, index) => sql`${tableRef(edge.from)} as ${ident(aliasAt(index + 1))}`);
   return sql.join([sql`${tableRef(change.unit)} as ${ident(ROW)}`, ...(withEnd ? tables : tables.slice(0, -1))]);
 }
 
 function branchWhere(branch: Branch, roots: Roots): Condition {
+  return behind(branch, amongRoots(roots));
+}
+
+/** The rows at the end of a branch that stand behind roots which a condition names. */
+export function behind(branch: Branch, roots: Condition): Condition {
   const ways = branch.path.map(({ edge }, index) => joins(edge, aliasAt(index + 1), aliasAt(index)));
-  return sql<boolean>`${sql.join([amongRoots(roots), ...ways], sql` and `)}`;
+  return sql<boolean>`${sql.join([roots, ...ways], sql` and `)}`;
 }
 
 function deletion(change: Change, branch: Branch, roots: Roots): RawBuilder<unknown> {

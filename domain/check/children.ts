@@ -16,10 +16,15 @@ export function checkChildren(check: StoreCheck): void {
 function named(check: StoreCheck, { table, edges }: Deletion): void {
   for (const [id, action] of Object.entries(table.rule.children)) {
     const path: Path = [...table.at, 'retention', 'children', id];
-    if (storeOf(id) !== check.store || !liveTable(check, id, [...path, KEY])) continue;
+    const live = storeOf(id) === check.store ? liveTable(check, id, [...path, KEY]) : null;
+    if (!live) continue;
     const pointing = edges.filter(({ edge }) => edge.from === inStore(id));
     if (pointing.length === 0) {
-      const fix = 'remove it, or declare the reference under `references`';
+      const whole = tableName(rootOf(check.catalog, live));
+      const fix =
+        whole === inStore(id)
+          ? 'remove it, or declare the reference under `references`'
+          : `write \`${check.store}.${whole}\`, of which it is a part`;
       check.add('P120', [...path, KEY], `\`${id}\` references neither \`${table.id}\` nor a child that is deleted`, fix);
     }
     if (action !== 'detach') continue;
@@ -50,9 +55,7 @@ function outside(check: StoreCheck, { table, children, edges }: Deletion): void 
   for (const { edge } of edges) {
     const key = edge.foreignKey;
     if (!key || !key.enforced || !['cascade', 'set null', 'set default'].includes(key.onDelete)) continue;
-    const from = check.catalog.tables[edge.from];
-    const names = from ? [edge.from, tableName(rootOf(check.catalog, from))] : [edge.from];
-    if (names.some((it) => it in children || isDeclared(check, it))) continue;
+    if (Object.hasOwn(children, edge.from) || isDeclared(check, edge.from)) continue;
     const message = `\`${edge.from}\` is not declared, and its foreign key \`${key.name}\` is ON DELETE ${key.onDelete.toUpperCase()} on \`${edge.to}\``;
     check.add('P122', [...table.at, 'retention', KEY], message, `declare \`${check.store}.${edge.from}\`, or name it under \`children\``);
   }

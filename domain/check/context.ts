@@ -4,6 +4,7 @@ import type { Manifest, RetentionRule, TableDeclaration, TableId } from '../../m
 import { nearest } from '../../manifest/nearest.ts';
 import { KEY, type Path, type Place, type Problem } from '../../manifest/problem.ts';
 import type { Catalog, CatalogColumn, CatalogTable } from '../catalog.ts';
+import { rootOf as rootName } from '../partitions.ts';
 import { storeEdges, type Edge } from '../retention/graph.ts';
 
 export type PlaceOf = (path: Path) => Place | null;
@@ -85,8 +86,7 @@ export function tableName(live: CatalogTable): string {
 
 /** The partitioned table at the top, or the table itself. */
 export function rootOf(catalog: Catalog, live: CatalogTable): CatalogTable {
-  const parent = live.partitionOf === null ? undefined : catalog.tables[live.partitionOf];
-  return parent ? rootOf(catalog, parent) : live;
+  return catalog.tables[rootName(catalog, tableName(live))] ?? live;
 }
 
 /** Where a table stands in the manifest: declared, ignored, or at its store when it does not. */

@@ -1,6 +1,6 @@
 import { columnParts, storeOf } from '../../manifest/ids.ts';
 import type { Path } from '../../manifest/problem.ts';
-import type { CatalogTable } from '../catalog.ts';
+import type { Catalog, CatalogTable } from '../catalog.ts';
 import { referenceTarget, type Edge } from '../retention/graph.ts';
 import { isDeclared, liveColumn, liveTable, placeOfTable, quoted, tableName, type StoreCheck } from './context.ts';
 
@@ -13,7 +13,7 @@ export function checkReferences(check: StoreCheck): void {
     const from = check.catalog.tables[edge.from];
     if (!from) continue;
     vouched(check, edge);
-    if (!indexed(from, edge)) missingIndex(check, from, edge);
+    if (!indexedWholly(check.catalog, from, edge)) missingIndex(check, from, edge);
   }
 }
 
@@ -48,8 +48,18 @@ function vouched(check: StoreCheck, edge: Edge): void {
   const key = edge.foreignKey;
   if (!key || (key.enforced && key.validated)) return;
   const why = key.enforced ? 'NOT VALID' : 'NOT ENFORCED';
-  const fix = key.enforced ? `alter table ${quotedName(edge.from)} validate constraint ${quoted(key.name)}` : null;
+  // Of a key of partitions it is not known here which of them have it.
+  const fix = key.enforced && !edge.partly ? `alter table ${quotedName(edge.from)} validate constraint ${quoted(key.name)}` : null;
   check.add('P130', placeOfTable(check, edge.from), `the foreign key \`${key.name}\` of \`${edge.from}\` is ${why}`, fix);
+}
+
+/** An index of the table, or one in each partition of it. */
+function indexedWholly(catalog: Catalog, from: CatalogTable, edge: Edge): boolean {
+  if (indexed(from, edge)) return true;
+  const partitions = from.partitioning?.partitions ?? [];
+  return (
+    partitions.length > 0 && partitions.every(({ table }) => catalog.tables[table] && indexedWholly(catalog, catalog.tables[table], edge))
+  );
 }
 
 /** An index helps when its first columns are the reference's, in any order; columns that its condition fixes may stand between. */

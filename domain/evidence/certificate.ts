@@ -42,6 +42,8 @@ export interface TableOutcome {
   readonly erased: number;
   readonly masked: number;
   readonly failed: number;
+  /** Why they failed: rows by SQLSTATE, or by what ended the table. Left out where none did. */
+  readonly failedBecause?: Readonly<Record<string, number>>;
   /** Rows of this table that went along with rows of other tables; planned ones may be among them, and count there. */
   readonly withOthers: number;
   readonly kept: Readonly<Record<string, number>>;

@@ -3,7 +3,7 @@ import type { Manifest, Reference, SharedTable } from '../../manifest/model.ts';
 import { canonicalJson } from '../canonical.ts';
 import type { Catalog } from '../catalog.ts';
 import type { ResolvedRole, Role } from '../people/roles.ts';
-import { crossRoles, referenceTarget, rootOf, storeEdges, type Edge } from '../retention/graph.ts';
+import { crossRoles, referenceTarget, storeEdges, type Edge } from '../retention/graph.ts';
 
 /** How ways and columns call the subject's key; everything else is the name of an identity. */
 export const KEY_IDENTITY = 'key';
@@ -26,11 +26,7 @@ export interface SharedEdge {
 }
 
 export function erasureGraph(subject: string, catalog: Catalog, manifest: Manifest): ErasureGraph {
-  const edges = distinct(
-    storeEdges(catalog, manifest)
-      .map((edge) => ({ ...edge, from: rootOf(catalog, edge.from), to: rootOf(catalog, edge.to) }))
-      .filter((edge) => edge.from in catalog.tables && edge.to in catalog.tables),
-  );
+  const edges = distinct(storeEdges(catalog, manifest).filter((edge) => edge.from in catalog.tables && edge.to in catalog.tables));
   const shared = manifest.shared
     .filter((rule) => storeOf(rule.table) === catalog.store)
     .flatMap((rule) => edges.filter(isBetween(rule)).map((owners) => ({ owners, rule })));
@@ -41,7 +37,7 @@ function isBetween({ table, owners }: SharedTable): (edge: Edge) => boolean {
   return (edge) => edge.from === inStore(owners) && edge.to === inStore(table);
 }
 
-/** A reference that foreign keys of several partitions repeat is one. */
+/** A reference that several foreign keys repeat is one. */
 function distinct(edges: readonly Edge[]): Edge[] {
   const meaning = ({ from, to, columns, toColumns, when }: Edge): unknown => [from, to, columns, toColumns, when];
   const byMeaning = Map.groupBy(

@@ -1,7 +1,9 @@
 import type { Catalog, ForeignKey } from '../catalog.ts';
 import { inStore, storeOf } from '../../manifest/ids.ts';
 import type { ChildAction, Manifest, Reference, ReferenceRole, RetentionRule } from '../../manifest/model.ts';
+import { rootOf } from '../partitions.ts';
 import { resolveRoles, type ResolvedRole, type Role } from '../people/roles.ts';
+import { keyEdges, type Partly } from './edges.ts';
 
 /** One way in which rows of `from` point at rows of `to`, inside one store. Tables are `schema.table`. */
 export interface Edge {
@@ -22,9 +24,14 @@ export interface Edge {
   readonly because: string | null;
   /** Columns of `from` that say who it is, too, and go along with the reference. */
   readonly with: readonly string[];
+  /** Only where no key of the whole tables stands behind it, nor a reference of the manifest. */
+  readonly partly?: Partly;
 }
 
-/** All edges of a store: its foreign keys, and those of the manifest's references whose both ends lie in it. */
+/**
+ * All edges of a store: its foreign keys, and those of the manifest's references whose both ends lie in it. Partitions are their table.
+ * Everybody who asks what points at what asks here.
+ */
 export function storeEdges(catalog: Catalog, manifest: Manifest): Edge[] {
   const { edges, roles } = storeReferences(catalog, manifest);
   return edges.map((it) => {
@@ -46,8 +53,8 @@ function storeReferences(catalog: Catalog, manifest: Manifest) {
   const shared = manifest.shared.filter(({ table }) => storeOf(table) === catalog.store);
   const owners = new Set(shared.map((it) => `${inStore(it.owners)} ${inStore(it.table)}`));
   const edges = rawEdges(catalog, manifest).map((edge) => ({
-    from: rootOf(catalog, edge.from),
-    to: rootOf(catalog, edge.to),
+    from: edge.from,
+    to: edge.to,
     columns: edge.columns,
     declared: edge.declared,
     edge,
@@ -69,35 +76,21 @@ function storeReferences(catalog: Catalog, manifest: Manifest) {
   return { edges, cross, roles };
 }
 
-/** The partitioned table at the top, or the table itself. */
-export function rootOf(catalog: Catalog, table: string): string {
-  const parent = catalog.tables[table]?.partitionOf ?? null;
-  return parent === null ? table : rootOf(catalog, parent);
-}
-
 type RawEdge = Omit<Edge, 'as' | 'because'> & { readonly declared: ReferenceRole | null };
 
 function rawEdges(catalog: Catalog, manifest: Manifest): RawEdge[] {
-  const keys = Object.values(catalog.tables).flatMap((table) =>
-    table.foreignKeys.map((key): RawEdge => ({
-      name: key.name,
-      from: `${table.schema}.${table.name}`,
-      columns: key.columns,
-      to: key.references,
-      toColumns: key.referencedColumns,
-      when: {},
-      foreignKey: key,
-      asText: false,
-      declared: null,
-      with: [],
-    })),
-  );
+  const keys = keyEdges(catalog).map((key): RawEdge => ({ ...key, declared: null, with: [] }));
   const declared = manifest.references.map((reference) => referenceEdge(reference, catalog, manifest)).filter((edge) => edge !== null);
   const said = keys.map((key) => {
     const same = declared.find((edge) => isSaidOf(edge, key));
-    return same === undefined ? key : { ...key, declared: same.declared, with: same.with };
+    return same === undefined ? key : { ...wholly(key), declared: same.declared, with: same.with };
   });
   return [...said, ...declared.filter((edge) => !keys.some((key) => isSaidOf(edge, key)))];
+}
+
+/** Said in the manifest, it is so whatever becomes of partitions. */
+function wholly({ partly: _partly, ...edge }: RawEdge): RawEdge {
+  return edge;
 }
 
 /** A reference of the manifest says what a foreign key means when it names one of its columns, and the same table. */
@@ -113,9 +106,9 @@ function referenceEdge(reference: Reference, catalog: Catalog, manifest: Manifes
   if (from === null || target === null || from.store !== catalog.store || target.store !== catalog.store) return null;
   return {
     name: `reference ${reference.from}`,
-    from: from.table,
+    from: rootOf(catalog, from.table),
     columns: [from.column],
-    to: target.table,
+    to: rootOf(catalog, target.table),
     toColumns: target.columns,
     when: reference.when,
     foreignKey: null,

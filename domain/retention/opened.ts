@@ -12,6 +12,8 @@ export interface OpenedTable {
   /** Index of its store among the plan's stores: chains are per store. */
   readonly store: number;
   readonly rows: number;
+  /** Rows of other tables that change with them; a run that an older version opened does not know. */
+  readonly along?: number;
   readonly drops: boolean;
   readonly walks: boolean;
 }

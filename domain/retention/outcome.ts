@@ -2,9 +2,27 @@ import type { TableOutcome } from '../evidence/certificate.ts';
 import type { EvidenceRecord } from '../evidence/chain.ts';
 import { ruleText, type RetentionPlan, type TablePlan } from './plan.ts';
 
-/** What became of each table of a plan, told from the evidence alone. */
-export function tableOutcomes(plan: RetentionPlan, records: readonly EvidenceRecord[]): TableOutcome[] {
-  return plan.tables.map((table) => ({ ...tableOutcome(table, recordsOf(table, records)), withOthers: goneWithOthers(table, records) }));
+/** By index of a plan's tables, what ended those that could not be worked on to their end. */
+export type Endings = Readonly<Record<string, string>>;
+
+/** What became of each table of a plan, told from the evidence alone; of what left none, `endings` say why. */
+export function tableOutcomes(plan: RetentionPlan, records: readonly EvidenceRecord[], endings: Endings = {}): TableOutcome[] {
+  return plan.tables.map((table, index) => {
+    const own = recordsOf(table, records);
+    const outcome = tableOutcome(table, own);
+    const because = failedBecause(outcome.failed, own, endings[index] ?? 'not reached');
+    return { ...outcome, ...(outcome.failed > 0 && { failedBecause: because }), withOthers: goneWithOthers(table, records) };
+  });
+}
+
+/** Each pass tries every row that is left, so the last one tells of all. */
+function failedBecause(failed: number, records: readonly EvidenceRecord[], otherwise: string): Record<string, number> {
+  const last = Math.max(...records.map(({ body }) => body.pass));
+  const inLast = records.filter(({ body }) => body.pass === last).map(({ body }) => withPrefix(body.counts, 'failed:'));
+  const because: Record<string, number> = {};
+  for (const counts of inLast) for (const [code, rows] of Object.entries(counts)) because[code] = (because[code] ?? 0) + rows;
+  const rest = failed - Object.values(because).reduce((sum, rows) => sum + rows, 0);
+  return rest > 0 ? { ...because, [otherwise]: rest } : because;
 }
 
 function recordsOf(table: TablePlan, records: readonly EvidenceRecord[]): EvidenceRecord[] {

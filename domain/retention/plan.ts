@@ -1,6 +1,7 @@
 import type { RetentionRule } from '../../manifest/model.ts';
 import { canonicalHash } from '../canonical.ts';
 import { beyondShown } from '../drift.ts';
+import type { Edge } from './graph.ts';
 
 /** What a purge would do, counted per table: stored, hashed, and approved by its hash. */
 export interface RetentionPlan {
@@ -23,8 +24,12 @@ export interface TablePlan {
   readonly between: string | null;
   /** Of this table and of every table that changes with it. */
   readonly fingerprint: string;
+  /** The store's references by foreign keys of partitions alone: they hold until the run ends, although it may drop the partitions. */
+  readonly partly: readonly Edge[];
   /** Rows of the table that will be erased or masked. */
   readonly rows: number;
+  /** Rows of other tables that go with them (`along:public.address`) or lose their reference (`detached:public.note`). */
+  readonly along: Readonly<Record<string, number>>;
   /** Rows that the rule would take, or cannot judge, and that stay: by reason, see `describeReason`. */
   readonly kept: Readonly<Record<string, number>>;
   /** Rows that the rule takes within thirty days more. */
@@ -51,9 +56,14 @@ export function planHash(plan: RetentionPlan): string {
   return canonicalHash(plan);
 }
 
-/** Rows that a plan would change. */
+/** Rows that a plan would change, those of other tables included. */
 export function plannedRows(plan: RetentionPlan): number {
-  return plan.tables.reduce((sum, table) => sum + table.rows, 0);
+  return plan.tables.reduce((sum, table) => sum + table.rows + alongRows(table), 0);
+}
+
+/** Rows of other tables that change with a table's. */
+export function alongRows({ along }: { readonly along: Readonly<Record<string, number>> }): number {
+  return Object.values(along).reduce((sum, rows) => sum + rows, 0);
 }
 
 /** `P13M viewed_at`, as the plan's table shows it. */
@@ -124,7 +134,7 @@ export function drifted(shown: RetentionPlan, now: RetentionPlan): boolean {
   return now.tables.some((table, index) => {
     const before = shown.tables[index];
     if (before === undefined || before.table !== table.table || before.store !== table.store) return true;
-    return before.fingerprint !== table.fingerprint || beyondShown(before.rows, table.rows);
+    return before.fingerprint !== table.fingerprint || beyondShown(before.rows + alongRows(before), table.rows + alongRows(table));
   });
 }
 

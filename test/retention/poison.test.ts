@@ -66,7 +66,7 @@ test('rows on which a trigger raises are singled out; every other row goes, here
     expect(left).toEqual({ a: [7, 1500, 1501, 3000], b: [] });
     expect(outcome).toBe('incomplete');
     expect(of).toMatchObject([
-      { table: 'shop.public.a', planned: 3000, erased: 2996, failed: 4 },
+      { table: 'shop.public.a', planned: 3000, erased: 2996, failed: 4, failedBecause: { P0001: 4 } },
       { table: 'shop.public.b', planned: 3000, erased: 3000, failed: 0 },
     ]);
     expect(failures.map(({ reason }) => reason)).toEqual(['P0001']);
@@ -168,7 +168,7 @@ test('a table that changed since the plan is refused by name; the others go', as
     expect(left.a).toEqual([]);
     expect(left.b).toHaveLength(100);
     expect(outcome).toBe('incomplete');
-    expect(of).toMatchObject([{ erased: 100 }, { erased: 0, failed: 100 }]);
+    expect(of).toMatchObject([{ erased: 100 }, { erased: 0, failed: 100, failedBecause: { schema: 100 } }]);
     expect(decoded(history)).toContain('public.b: the table, or one that changes with it, is not what the plan saw');
   } finally {
     await shop.close();
@@ -194,7 +194,7 @@ test('a table on which too many rows fail is left to a person; the next one goes
     expect(left.b).toEqual([]);
     expect(outcome).toBe('incomplete');
     expect(failures).toEqual([{ reason: 'P0001', n: 1_000 }]);
-    expect(of).toMatchObject([{ erased: 0, failed: 1_200 }, { erased: 1_200 }]);
+    expect(of).toMatchObject([{ erased: 0, failed: 1_200, failedBecause: { P0001: 1_000, other: 200 } }, { erased: 1_200 }]);
     expect(decoded(history)).toContain('more than 1000 rows could not be changed');
   } finally {
     await shop.close();

@@ -55,6 +55,11 @@ function leads(way: ErasureWay, table: string, catalog: Catalog, who: Who, alone
   const joined = further.map((step, index) => joins(step, `s${index + 1}`, `s${index + 2}`));
   const on = way.steps.flatMap((_, index) => counting(way, index + 1, catalog, who, alone));
   const condition = all([...joined, ...on, namesKey(way, `s${way.steps.length}`, catalog), amongKeys(way, who)]);
+  // A key between partitions says more than that values are equal.
+  if (first.partly?.pairs) {
+    const from = sql`${sql.join(tables)}, probity.run_key as ${ident(KEY)}`;
+    return sql<boolean>`exists (select 1 from ${from} where ${all([joins(first, ROW, 's1'), condition])})`;
+  }
   return all([
     ...when,
     sql<boolean>`(${sql.join(own)}) in (select ${sql.join(there)} from ${sql.join(tables)}, probity.run_key as ${ident(KEY)} where ${condition})`,

@@ -1,5 +1,7 @@
 import type { Catalog, CatalogTable } from '../../../domain/catalog.ts';
-import type { IncomingEdge, StoreErasure, TableErasure } from '../../../domain/requests/model.ts';
+import type { StoreErasure, TableErasure } from '../../../domain/requests/model.ts';
+import { rootOf } from '../../../domain/partitions.ts';
+import { keyEdges } from '../../../domain/retention/edges.ts';
 import { storeEdges, type Edge } from '../../../domain/retention/graph.ts';
 import { inStore } from '../../../manifest/ids.ts';
 import type { Manifest } from '../../../manifest/model.ts';
@@ -105,24 +107,17 @@ function refuse(store: string, catalog: Catalog, plan: TableErasure): void {
     throw unlike(store, plan.table, `the rewrite rule ${rule} may change what a DELETE or UPDATE does`);
   if (plan.rows !== 'delete') return;
   // A constraint that nobody planned for would delete or change rows on its own.
-  const keys = Object.values(catalog.tables).flatMap((table) =>
-    table.foreignKeys.map((key) => ({ from: `${table.schema}.${table.name}`, key })),
-  );
-  const ancestors = withAncestors(catalog, plan.table);
-  const unplanned = keys.find(
-    ({ from, key }) => ancestors.includes(key.references) && key.enforced && !plan.incoming.some((it) => covers(it, from, key.name)),
+  const whole = rootOf(catalog, plan.table);
+  const unplanned = keyEdges(catalog).find(
+    (edge) => edge.to === whole && edge.foreignKey?.enforced === true && !plan.incoming.some((it) => sameReference(it.edge, edge)),
   );
   if (unplanned !== undefined)
-    throw unlike(store, plan.table, `the plan does not say what becomes of rows of ${unplanned.from} (${unplanned.key.name})`);
+    throw unlike(store, plan.table, `the plan does not say what becomes of rows of ${unplanned.from} (${unplanned.name})`);
 }
 
-function withAncestors(catalog: Catalog, table: string): string[] {
-  const parent = catalog.tables[table]?.partitionOf ?? null;
-  return parent === null ? [table] : [table, ...withAncestors(catalog, parent)];
-}
-
-function covers({ edge }: IncomingEdge, from: string, key: string): boolean {
-  return edge.from === from && edge.foreignKey?.name === key;
+/** By what it says: a plan names one of several keys that say the same. */
+function sameReference(planned: Edge, edge: Pick<Edge, 'from' | 'columns' | 'toColumns'>): boolean {
+  return planned.from === edge.from && planned.columns.join() === edge.columns.join() && planned.toColumns.join() === edge.toColumns.join();
 }
 
 /**

@@ -9,11 +9,13 @@ export type Column = 'timestamptz' | 'date' | 'timestamp';
 export type Cell = string | number | null;
 export type Row = Record<string, Cell>;
 
-/** A foreign key: columns `f0_a` (and `f0_b` when it goes to a composite key). */
+/** A foreign key, or several of partitions that say the same: columns `f0_a` (and `f0_b` when it goes to a composite key). */
 export interface Key {
   readonly columns: string;
   readonly to: string;
   readonly onDelete: 'no action' | 'cascade' | 'set null';
+  /** Which partitions declare it, and onto which partitions; null for the whole table. */
+  readonly parts: readonly (readonly [from: string | null, to: string | null])[];
 }
 
 export interface Rule {
@@ -53,6 +55,17 @@ export interface Case {
 
 /** Where partitions end; the first begins with MINVALUE and the last has no end. */
 export const BOUNDS = ['2022-06-01', '2023-06-01'] as const;
+
+export const END = 'infinity';
+export const BEGINNING = '-infinity';
+
+/** The partition that a row of that time is in. */
+export function leafOf(time: Cell): string {
+  if (time === null) return '_rest';
+  const day = time === BEGINNING ? '' : time === END ? '9999' : String(time).slice(0, 10);
+  const later = BOUNDS.filter((bound) => day >= bound).length;
+  return `_p${later}`;
+}
 
 export const MASKED = 'masked';
 /** Of a type that no operator compares. */
@@ -98,12 +111,14 @@ export function ddl({ tables, rows }: Case): string {
     );
   }
   for (const table of tables) {
-    for (const { columns, to, onDelete } of table.keys) {
+    for (const { columns, to, onDelete, parts } of table.keys) {
       const own = composite(tables, to) ? `${columns}_a, ${columns}_b` : `${columns}_a`;
-      statements.push(
-        `alter table ${table.name} add foreign key (${own}) references ${to} on delete ${onDelete}`,
-        `create index on ${table.name} (${own})`,
-      );
+      for (const [from, onto] of parts) {
+        if (onto !== null) statements.push(`create unique index if not exists ${to}${onto}_a on ${to}${onto} (a)`);
+        const target = onto === null ? to : `${to}${onto} (a)`;
+        statements.push(`alter table ${table.name}${from ?? ''} add foreign key (${own}) references ${target} on delete ${onDelete}`);
+      }
+      statements.push(`create index on ${table.name} (${own})`);
     }
     statements.push(`analyze ${table.name}`);
   }

@@ -1,7 +1,9 @@
 import { DateTime, Duration } from 'luxon';
 import {
   ASOF_MS,
-  BOUNDS,
+  BEGINNING,
+  END,
+  leafOf,
   MASKED,
   MASKED_DOC,
   ZONE,
@@ -37,9 +39,6 @@ export interface DailyRow {
   least: number | null;
   most: number | null;
 }
-
-const END = 'infinity';
-const BEGINNING = '-infinity';
 
 /**
  * Plays the rules over rows in memory, one row at a time, in the order of tables that the plan names. It is slow and simple, counts
@@ -224,6 +223,9 @@ function number(cell: Cell | undefined): number | null {
 
 function refers(child: Row, key: Key, to: Table, parent: Row): boolean {
   if (child[`${key.columns}_a`] !== parent['a']) return false;
+  // A key onto a partition speaks of its rows alone; one onto the whole table says what the column means, whichever partition has it.
+  const [from, onto] = [leafOf(child['at']!), leafOf(parent['at']!)];
+  if (!key.parts.some(([part, target]) => target === null || (target === onto && (part === null || part === from)))) return false;
   return !to.composite || child[`${key.columns}_b`] === parent['b'];
 }
 
@@ -258,13 +260,6 @@ function dayOf(time: Cell, type: Column): string | null {
   if (time === null || time === END || time === BEGINNING) return time;
   if (type !== 'timestamptz') return String(time).slice(0, 10);
   return instant(time, type, 'utc').toISODate();
-}
-
-function leafOf(time: Cell): string {
-  if (time === null) return '_rest';
-  const day = time === BEGINNING ? '' : time === END ? '9999' : String(time).slice(0, 10);
-  const later = BOUNDS.filter((bound) => day >= bound).length;
-  return `_p${later}`;
 }
 
 function truncated(time: Cell): Cell {

@@ -1,5 +1,19 @@
 import fc, { type GeneratorValue } from 'fast-check';
-import { ASOF_MS, DAY_MS, type Case, type Cell, type Column, type HoldCase, type Key, type Row, type Rule, type Table } from './case.ts';
+import {
+  ASOF_MS,
+  DAY_MS,
+  leafOf,
+  type Case,
+  type Cell,
+  type Column,
+  type HoldCase,
+  type Key,
+  type Row,
+  type Rule,
+  type Table,
+} from './case.ts';
+
+const LEAVES = ['_p0', '_p1', '_p2'] as const;
 
 /** Rows of a table at most. Few, but one a page, so that batches, lanes and stripes have something to divide. */
 const MOST_ROWS = 50;
@@ -11,7 +25,7 @@ export function randomCase(gen: GeneratorValue): Case {
   const pick = <T>(values: readonly T[]): T => values[below(values.length)]!;
 
   const tables: Table[] = Array.from({ length: 2 + below(3) }, (_, index) => {
-    const partitioned = chance(20);
+    const partitioned = chance(35);
     return {
       name: `t${index}`,
       composite: !partitioned && chance(30),
@@ -26,11 +40,13 @@ export function randomCase(gen: GeneratorValue): Case {
   const referable = tables.filter((table) => table.partitioned === null);
   for (const table of tables) {
     const keys: Key[] = [];
-    for (let index = below(4); index > 0 && referable.length > 0; index--) {
+    for (let index = below(4); index > 0; index--) {
+      const to = pick(tables);
       keys.push({
         columns: `f${keys.length}`,
-        to: pick(referable).name,
+        to: to.name,
         onDelete: pick(['no action', 'no action', 'cascade', 'set null'] as const),
+        parts: randomParts(table, to),
       });
     }
     table.keys = keys;
@@ -42,6 +58,7 @@ export function randomCase(gen: GeneratorValue): Case {
   const rows = Object.fromEntries(
     tables.map((table) => [table.name, Array.from({ length: below(MOST_ROWS) }, (_, index) => randomRow(table, index + 1))]),
   );
+  for (const table of tables) if (table.partitioned !== null) numberByLeaf(rows[table.name]!);
   for (const table of tables) for (const row of rows[table.name]!) for (const key of table.keys) refer(row, key);
   const subject = referable.length > 0 && chance(70) ? pick(referable).name : null;
   const holds: HoldCase[] = [];
@@ -58,6 +75,16 @@ export function randomCase(gen: GeneratorValue): Case {
 
   function table(name: string): Table {
     return tables.find((one) => one.name === name)!;
+  }
+
+  /** Nothing is unique in a partitioned table as a whole, so keys go onto its partitions; keys of one may be those of some partitions only. */
+  function randomParts(from: Table, to: Table): Key['parts'] {
+    const some = LEAVES.filter(() => chance(60));
+    const leaves = some.length === 0 ? [pick(LEAVES)] : some;
+    if (to.partitioned === null) return from.partitioned === null || chance(40) ? [[null, null]] : leaves.map((leaf) => [leaf, null]);
+    // Postgres refuses a key of a whole table onto its own partition.
+    if (from.partitioned === null || (from !== to && chance(40))) return [[null, pick(LEAVES)]];
+    return leaves.map((leaf) => [leaf, leaf]);
   }
 
   function randomRule(of: Table): Rule {
@@ -108,11 +135,20 @@ export function randomCase(gen: GeneratorValue): Case {
 
   function refer(row: Row, key: Key): void {
     const to = table(key.to);
-    if (rows[key.to]!.length === 0 || chance(35)) return;
-    const target = pick(rows[key.to]!);
+    const leaf = leafOf(row['at']!);
+    // What a partition has a key for must be there; without a key any value may stand there.
+    const onto = key.parts.find(([from]) => from === null || from === leaf)?.[1] ?? null;
+    const there = rows[key.to]!.filter((one) => onto === null || leafOf(one['at']!) === onto);
+    if (there.length === 0 || chance(35)) return;
+    const target = pick(there);
     row[`${key.columns}_a`] = target['a']!;
     if (to.composite) row[`${key.columns}_b`] = chance(10) ? null : target['b']!;
   }
+}
+
+/** So that the same numbers stand in several partitions. */
+function numberByLeaf(rows: readonly Row[]): void {
+  for (const [, inLeaf] of Map.groupBy(rows, (row) => leafOf(row['at']!))) inLeaf.forEach((row, index) => (row['a'] = index + 1));
 }
 
 export function keyOf(table: Table, row: Row): string[] {
