@@ -174,10 +174,9 @@ function checkRoles(manifest: Manifest, roles: readonly string[]): void {
 }
 
 /** Ours, and those that the manifest names. */
-export function knownRoles({ requests, recipients, tables }: Manifest): string[] {
+export function knownRoles({ requests, recipients }: Manifest): string[] {
   const tasks = Object.values(recipients).flatMap(({ notify }) => (notify['task'] === undefined ? [] : [notify['task']]));
-  const floors = Object.values(tables).flatMap(({ floor }) => floor?.restrict?.roles ?? []);
-  return [...new Set([OFFICER, APPROVER, ADMIN, ...requests.approval.roles, ...tasks, ...floors])];
+  return [...new Set([OFFICER, APPROVER, ADMIN, ...requests.approval.roles, ...tasks])];
 }
 
 function newToken(): { readonly token: string; readonly shown: NonNullable<ReturnType<typeof readToken>> } {

@@ -127,6 +127,11 @@ export const CODES = {
     title: 'A column that says who somebody is, and is to outlast an erasure',
     help: '`on_erase: keep` leaves it in rows that stay although an erasure is about them. Allowed for a reason: say it in `because` of the column; the plan and the certificate show it.',
   },
+  P035: {
+    severity: 'error',
+    title: 'A promise that nothing carries out',
+    help: 'The word was planned, and nothing acts on it yet. Remove it, and write what is named instead: a manifest promises only what is kept.',
+  },
 
   P101: {
     severity: 'warning',

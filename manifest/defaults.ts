@@ -29,7 +29,7 @@ export const DEFAULTS = {
   mostPeople: 10_000,
   /** Longer than any outage: after a month without an answer a person must find another way. A weekend's delay is nothing. */
   notices: { patienceDays: 30, silentAfterDays: 3, mostDays: 366 },
-  own: { consent_proof: 'P3Y', requests: 'P3Y', runs: 'P2Y', tombstones: 'P2Y', complaint_window: 'P6M' },
+  own: { consent_proof: 'P3Y', requests: 'P3Y', tombstones: 'P2Y', complaint_window: 'P6M' },
 } as const;
 
 /** Jobs that a schedule may name; `RUNNABLE_JOBS` are those that this version runs. */

@@ -79,7 +79,6 @@ export interface Purpose {
   readonly channels: readonly string[];
   /** How long a grant holds. */
   readonly expires: IsoDuration | null;
-  readonly onExpiry: 'stop' | 'erase' | 'ask' | null;
   /** The notice that people are shown. */
   readonly notice: string | null;
   /** In years. */
@@ -183,7 +182,6 @@ export interface Floor {
   /** `end_of_year`: the period starts when the calendar year of `after` ends. */
   readonly from: 'end_of_year' | null;
   readonly rule: string;
-  readonly restrict: { readonly roles: readonly string[] } | null;
 }
 
 export interface Reference {

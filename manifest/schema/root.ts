@@ -2,7 +2,19 @@ import { z } from 'zod';
 import { BASES } from '../basis.ts';
 import { DEFAULTS, JOBS } from '../defaults.ts';
 import { shortDurationMs, wholeDays } from '../duration.ts';
-import { columnId, cron, dailyWindow, duration, name, shortDuration, subjectOrColumn, tableId, timeZone, words } from './scalars.ts';
+import {
+  columnId,
+  cron,
+  dailyWindow,
+  duration,
+  name,
+  notCarriedOut,
+  shortDuration,
+  subjectOrColumn,
+  tableId,
+  timeZone,
+  words,
+} from './scalars.ts';
 import { consentSource } from './consent.ts';
 import { reference, sharedTable, table } from './table.ts';
 
@@ -25,7 +37,7 @@ const purpose = z.strictObject({
   assessment: words.optional(),
   channels: channels.default([]),
   expires: duration.optional(),
-  on_expiry: z.enum(['stop', 'erase', 'ask']).optional(),
+  on_expiry: z.literal('stop').optional().meta({ description: 'What is done in any case: the use stops' }),
   notice: words.optional(),
   minimum_age: z.int().min(0).max(150).optional().meta({ description: 'Years; an unknown age is too young' }),
   double_opt_in: z.boolean().default(false).meta({ description: 'A grant counts only after a `pending` that it confirms' }),
@@ -88,7 +100,10 @@ const schedule = z.strictObject({
 const own = z.strictObject({
   consent_proof: duration.default(DEFAULTS.own.consent_proof),
   requests: duration.default(DEFAULTS.own.requests),
-  runs: duration.default(DEFAULTS.own.runs),
+  runs: notCarriedOut(
+    'runs, steps and certificates are never deleted',
+    'remove `runs`: they hold no personal data, and certificates are to be checked for as long as somebody may ask',
+  ),
   tombstones: duration.default(DEFAULTS.own.tombstones),
   complaint_window: duration.default(DEFAULTS.own.complaint_window),
 });

@@ -22,6 +22,15 @@ function text(code: Code, judge: (value: string) => Fault | null, hint: { patter
     .meta(hint);
 }
 
+/** A word that nothing carries out: refused with what to write instead, so that nobody relies on it. */
+export function notCarriedOut(message: string, fix: string) {
+  const code: Code = 'P035';
+  return z
+    .custom<undefined>((value) => value === undefined, { message, params: { code, fix } })
+    .optional()
+    .meta({ description: `Refused: ${message}` });
+}
+
 export const duration = text(
   'P007',
   (value) => {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { columnId, dailyWindow, duration, name, subjectOrColumn, tableId, words } from './scalars.ts';
+import { columnId, dailyWindow, duration, name, notCarriedOut, subjectOrColumn, tableId, words } from './scalars.ts';
 
 const scalar = z.union([z.string(), z.number(), z.boolean()]);
 
@@ -85,7 +85,10 @@ const floor = z.strictObject({
   after: words,
   from: z.literal('end_of_year').optional(),
   rule: words.meta({ description: 'The law or rule, such as de-hgb-257' }),
-  restrict: z.strictObject({ roles: z.array(words).min(1) }).optional(),
+  restrict: notCarriedOut(
+    'no role is let through to rows that a floor keeps, or kept from them',
+    'remove `restrict`: after an erasure only purposes that the law demands see the rows; write who reads those under `readers` of the purpose',
+  ),
 });
 
 export const table = z.strictObject({

@@ -41,7 +41,7 @@ describe('a small manifest', () => {
       timezone: 'UTC',
       stores: { shop: { url: '${DATABASE_URL}', home: true, schemas: ['public'] } },
       purge: { lanes: 2, batchMs: 200, duty: 0.5, between: null, approval: 'never' },
-      own: { runs: 'P2Y', complaint_window: 'P6M' },
+      own: { requests: 'P3Y', complaint_window: 'P6M' },
     });
     expect(manifest?.tables['shop.public.page_view']).toEqual({
       purposes: [],
@@ -270,8 +270,19 @@ purge: { lanes: 0, batch: 3 }
       'P030',
     ],
     ['a batch of a minute', 'stores: { a: { url: x } }\npurge: { batch: PT1M }', 'P006'],
-    ['a negative duration', 'stores: { a: { url: x } }\nown: { runs: -P1Y }', 'P007'],
-    ['a duration beyond all calendars', 'stores: { a: { url: x } }\nown: { runs: P201Y }', 'P007'],
+    ['a negative duration', 'stores: { a: { url: x } }\nown: { requests: -P1Y }', 'P007'],
+    ['a duration beyond all calendars', 'stores: { a: { url: x } }\nown: { requests: P201Y }', 'P007'],
+    ['an end for runs, which nothing deletes', 'stores: { a: { url: x } }\nown: { runs: P1Y }', 'P035'],
+    [
+      'roles of a floor, which nothing asks for',
+      'stores: { a: { url: x } }\ntables: { a.b.c: { floor: { keep: P8Y, after: d, rule: r, restrict: { roles: [finance] } } } }',
+      'P035',
+    ],
+    [
+      'an erasure of what expires, which nothing does',
+      'stores: { a: { url: x } }\npurposes: { p: { basis: consent, expires: P1Y, on_expiry: erase } }',
+      'P006',
+    ],
     ['an empty file', '', 'P005'],
     ['a key twice', 'stores: { a: { url: x } }\ntables: { a.b.c: {}, a.b.c: {} }', 'P003'],
     ['no YAML', 'stores: { a: { url: x }', 'P002'],

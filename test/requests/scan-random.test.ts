@@ -177,7 +177,7 @@ describe('in a batch each person is searched for as if alone', () => {
           'shop.public.memo': { purposes: ['account'] },
           'shop.public.invoice': {
             purposes: ['books'],
-            floor: { keep: 'P8Y', after: 'issued_at', from: 'end_of_year', rule: 'de-hgb-257', restrict: { roles: ['finance'] } },
+            floor: { keep: 'P8Y', after: 'issued_at', from: 'end_of_year', rule: 'de-hgb-257' },
           },
         },
         references: [{ from: 'shop.public.invoice.email', to: 'customer.email' }],

@@ -87,7 +87,7 @@ export function manifestOf(given: Case, base: Manifest): Manifest {
 function floorOf(table: Table): TableErasure['floor'] {
   return table.floor === null
     ? null
-    : { keep: `P${table.floor.years}Y`, after: 'at', from: table.floor.endOfYear ? 'end_of_year' : null, rule: RULE, restrict: null };
+    : { keep: `P${table.floor.years}Y`, after: 'at', from: table.floor.endOfYear ? 'end_of_year' : null, rule: RULE };
 }
 
 /** A plan of an erasure as a planner might make it: ways of up to two hops, everything that references a row that goes. */

@@ -74,7 +74,7 @@ export const MANIFEST: ManifestInput = {
     'shop.public.purchase_line': { purposes: ['delivery'] },
     'shop.public.invoice': {
       purposes: ['tax'],
-      floor: { keep: 'P8Y', after: 'issued_at', from: 'end_of_year', rule: 'de-hgb-257', restrict: { roles: ['finance'] } },
+      floor: { keep: 'P8Y', after: 'issued_at', from: 'end_of_year', rule: 'de-hgb-257' },
     },
     'shop.public.page_view': { purposes: ['newsletter'] },
     'shop.public.event': { purposes: ['delivery'], json: [{ column: 'payload', path: '$.contact.email', refers: 'customer.email' }] },
