@@ -1,4 +1,5 @@
 import { findByIdentity } from '../../database/permission/identities.ts';
+import { addressForm } from '../../domain/address.ts';
 import { storeOf } from '../../manifest/ids.ts';
 import { sha256 } from '../../domain/canonical.ts';
 import { keyText } from '../../domain/subject-key.ts';
@@ -20,7 +21,7 @@ const EMAIL = 'email';
 
 /** The name that the ledger gives to an address that belongs to nobody yet: SHA-256 of it, trimmed and in lower case. */
 export function emailKey(address: string): string {
-  return sha256(address.trim().toLowerCase());
+  return sha256(addressForm(address));
 }
 
 /**

@@ -7,6 +7,7 @@ import { findByIdentity } from '../../database/permission/identities.ts';
 import { importEntries } from '../../database/permission/import.ts';
 import { UNKNOWN_PURPOSE, type RecordEntry } from '../../database/permission/record.ts';
 import type { Store } from '../../database/store.ts';
+import { addressForm } from '../../domain/address.ts';
 import { createJudge, DECIDED_FIELDS, unfit, type DecidedField, type Said } from '../../domain/consent/decided.ts';
 import { keyKind, canonicalKey, type KeyKind } from '../../domain/subject-key.ts';
 import { inStore, storeOf } from '../../manifest/ids.ts';
@@ -254,7 +255,7 @@ function waiting(
     return 'reason' in key ? key.reason : { line, entry, key: key.key, email: null };
   }
   if (who.email === null) return 'key is missing';
-  const address = value(EMAIL)?.trim().toLowerCase() ?? '';
+  const address = addressForm(value(EMAIL) ?? '');
   if (address === '') return who.key.length === 0 ? 'email is missing' : 'key and email are missing';
   const bad = unfit(address) ?? (address.includes('@') ? null : 'is not an address');
   return bad === null ? { line, entry, key: null, email: address } : `email ${bad}`;

@@ -62,15 +62,16 @@ export const statements = [
   `create function probity.tombstone_form(p_identity text, p_value text) returns text
     language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
   declare
+    v_value constant text := btrim(p_value, E' \\t\\n\\r\\f\\x0b');
     v_plain text;
     v_digits text;
   begin
     if p_identity = 'key' or p_value is null then
       return p_value;
-    elsif btrim(p_value) = '' then
+    elsif v_value = '' then
       return null;
-    elsif p_identity = 'email' or p_value ~ '^[^@[:space:]]+@[^@[:space:]]+$' then
-      return lower(btrim(p_value));
+    elsif p_identity = 'email' or v_value ~ '^[^@[:space:]]+@[^@[:space:]]+$' then
+      return lower(v_value);
     elsif ${SNAKE} ~ '${PHONES}' then
       v_plain := regexp_replace(p_value, '([0-9][^0-9+]*)\\(0\\)', '\\1');
       v_digits := regexp_replace(v_plain, '[^0-9]', '', 'g');
@@ -78,7 +79,7 @@ export const statements = [
         return case when v_plain ~ '^[^0-9A-Za-z_]*\\+' then '+' || v_digits when v_digits like '00%' then '+' || substr(v_digits, 3) else v_digits end;
       end if;
     end if;
-    return btrim(p_value);
+    return v_value;
   end
   $$`,
   `create function probity.tombstone_hash_of(p_key probity.tombstone_key, p_subject text, p_identity text, p_form text) returns bytea

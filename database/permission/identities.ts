@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { CatalogColumn } from '../../domain/catalog.ts';
+import { storedForms } from '../../domain/address.ts';
 import { inStore } from '../../manifest/ids.ts';
 import type { Subject } from '../../manifest/model.ts';
 import { ident, tableRef } from '../identifiers.ts';
@@ -19,7 +20,7 @@ export interface FoundIdentity {
 
 /**
  * Who has one of these values in an identity's column, read from the subject's own table. Addresses (`email`) are compared without case and
- * outer blanks: by the index on `lower(btrim(column))` or `lower(column)` where there is one, and by reading the table where there is none.
+ * outer white space: by the index on `lower(btrim(column))` or `lower(column)` where there is one, and by reading the table where there is none.
  */
 export async function findByIdentity(
   store: Store,
@@ -41,9 +42,12 @@ export async function findByIdentity(
       const plain = rows.some(({ definition }) => /^lower\(/i.test(definition));
       match = !blanks && plain ? sql`lower(${col}::text) = lower(v.value)` : sql`lower(btrim(${col}::text)) = lower(v.value)`;
     }
+    const asked = values.flatMap((value, index) => (email ? storedForms(value) : [value]).map((form) => ({ n: index + 1, form })));
     const { rows } = await sql<FoundIdentity>`
-      select v.n::integer as n, ${keyTextIn('s', subject.key)} as key
-      from unnest(${values}::text[]) with ordinality v (value, n) join ${table} s on ${match} order by v.n, key`.execute(trx);
+      select distinct v.n::integer as n, ${keyTextIn('s', subject.key)} as key
+      from unnest(${asked.map(({ form }) => form)}::text[], ${asked.map(({ n }) => n)}::integer[]) v (value, n) join ${table} s on ${match} order by 1, 2`.execute(
+      trx,
+    );
     return rows.map(({ n, key }) => ({ n: n - 1, key }));
   });
 }

@@ -1,5 +1,6 @@
 import { sql, type RawBuilder } from 'kysely';
 import type { Catalog, CatalogColumn } from '../../domain/catalog.ts';
+import { storedForms } from '../../domain/address.ts';
 import { PHONE_TAIL, phoneTail } from '../../domain/requests/phones.ts';
 import { asWritten, comparisonOf } from '../../domain/requests/identities.ts';
 import {
@@ -21,7 +22,7 @@ import { ident, tableRef } from '../identifiers.ts';
 import { identityMatch, keyMatch } from '../permission/keys.ts';
 import { inTransaction, type Store } from '../store.ts';
 import { keyTextIn } from '../subject-key.ts';
-import { addressText } from './erasure/reach.ts';
+import { addressAlone, addressText } from './erasure/reach.ts';
 
 /** A table of millions without an index on the identity is read whole, once for all people. Milliseconds. */
 const STATEMENT_TIMEOUT_MS = 120_000;
@@ -104,7 +105,9 @@ async function whoHas({ store, subject, columns }: Place, { identity, forms }: Q
   switch (comparisonOf(identity)) {
     case 'address': {
       const by = referenced ? addressText(value) : await folding(store, inStore(subject.table), column.name);
-      return holders(store, forms, (some) => sql`select ${row}, ${by} as asked from ${table} s where ${by} = any (${some}::text[])`);
+      const asked = addressAlone(value);
+      const stored = forms.flatMap(storedForms);
+      return holders(store, stored, (some) => sql`select ${row}, ${asked} as asked from ${table} s where ${by} = any (${some}::text[])`);
     }
     case 'phone': {
       const texts = forms.filter((form) => asWritten(identity, form) !== null);
@@ -158,7 +161,6 @@ async function folding(store: Store, table: string, column: string): Promise<Raw
   const indexed = rows.filter(({ definition }) => definition.includes(column)).map(({ definition }) => definition.toLowerCase());
   const trimmed = indexed.some((it) => /^lower\((btrim|trim\(both from)/.test(it));
   const value = ident('s', column);
-  // An address that was stored with blanks around it is then not found; whoever made that index looks people up in the same way.
   if (!trimmed && indexed.some((it) => it.startsWith('lower('))) return sql`lower(${value}::text)`;
   return sql`lower(btrim(${value}::text))`;
 }

@@ -8,6 +8,7 @@ import { translating } from '../errors.ts';
 import { ident, tableRef } from '../identifiers.ts';
 import { servingState } from '../serving/replay.ts';
 import { inTransaction, type Store } from '../store.ts';
+import { addressAlone } from './erasure/reach.ts';
 import { keyTextOfParts } from '../subject-key.ts';
 
 /** Who was erased by a run, and what goes on for them. Their keys stand in the home store until the run closes. */
@@ -127,7 +128,7 @@ async function bury(
       from jsonb_to_recordset(${JSON.stringify(values)}::jsonb) it (id text, subject text, identity text, value text)
       union
       -- Under which somebody gives a consent whom nobody knows yet.
-      select it.id, ${EMAIL}, ${KEY_IDENTITY}, encode(sha256(convert_to(lower(btrim(it.value)), 'UTF8')), 'hex')
+      select it.id, ${EMAIL}, ${KEY_IDENTITY}, encode(sha256(convert_to(${addressAlone(sql`it.value`)}, 'UTF8')), 'hex')
       from jsonb_to_recordset(${JSON.stringify(values)}::jsonb) it (id text, subject text, identity text, value text) where it.identity = ${EMAIL}
     ) v join dug on dug.tombstone_id = v.id cross join key
     where v.form is not null order by 1 on conflict do nothing

@@ -1,4 +1,5 @@
 import { sql, type RawBuilder } from 'kysely';
+import { addressForm } from '../../domain/address.ts';
 import { KEY_IDENTITY } from '../../domain/requests/graph.ts';
 import type { SubjectKey } from '../../domain/requests/resolve.ts';
 import type { NamedElsewhere, PersonName } from '../../domain/retention/elsewhere.ts';
@@ -31,7 +32,7 @@ export async function namesOf(people: readonly SubjectKey[], { manifest, storeNa
       { subject, identity: KEY_IDENTITY, value: key },
       ...subjects.flatMap((of) =>
         Object.entries(identities).flatMap(([identity, values]) =>
-          values.map((value) => ({ subject: of, identity, value: identity === EMAIL ? value.trim().toLowerCase() : value })),
+          values.map((value) => ({ subject: of, identity, value: identity === EMAIL ? addressForm(value) : value })),
         ),
       ),
     ];

@@ -4,6 +4,7 @@ import { EMAIL } from '../../domain/serving/replica.ts';
 import { inStore, storeOf } from '../../manifest/ids.ts';
 import type { Manifest } from '../../manifest/model.ts';
 import { ident, tableRef } from '../identifiers.ts';
+import { addressAlone } from '../requests/erasure/reach.ts';
 import { keyMatch } from '../permission/keys.ts';
 import { keyTextIn } from '../subject-key.ts';
 
@@ -64,8 +65,8 @@ function typed(column: CatalogColumn, value: string): RawBuilder<unknown> {
   return sql`cast(${value}::text as ${sql.raw(column.type)})`;
 }
 
-/** As people write one address in several ways: no outer blanks, no case. */
+/** As people write one address in several ways: no outer white space, no case. */
 function addressHash(column: string): RawBuilder<string> {
-  const address = sql`lower(btrim(${ident('s', column)}::text))`;
+  const address = addressAlone(ident('s', column));
   return sql<string>`case when ${address} <> '' then encode(sha256(convert_to(${address}, 'UTF8')), 'hex') end`;
 }

@@ -3,6 +3,7 @@ import { isOptIn } from '../../manifest/basis.ts';
 import type { PermissionRule } from '../../domain/permission/types.ts';
 import type { Capture, Step, SubjectEnd, Way } from '../../domain/views/model.ts';
 import { ident, tableRef } from '../identifiers.ts';
+import { addressAlone } from '../requests/erasure/reach.ts';
 import { byCase, notRestrictedThen, permittedNow, restrictions, type Judged } from './permitted.ts';
 import { allowedThen, allowsNow, and, byRegime, captured, ofAgeFor, or, spanOf, type Asked, type Condition } from './spans.ts';
 import { keyTextIn } from '../subject-key.ts';
@@ -169,5 +170,5 @@ function byReplica(purpose: string, end: SubjectEnd, identity: 'key' | 'email', 
 }
 
 function addressHash(alias: string, column: string): RawBuilder<string> {
-  return sql<string>`encode(sha256(convert_to(lower(btrim(${ident(alias, column)}::text)), 'UTF8')), 'hex')`;
+  return sql<string>`encode(sha256(convert_to(${addressAlone(ident(alias, column))}, 'UTF8')), 'hex')`;
 }

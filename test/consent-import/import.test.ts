@@ -353,6 +353,37 @@ test('columns are mapped, constants fill what is missing, addresses are found or
   expect(answer?.yes).toBe(true);
 });
 
+test('a tab or the end of a line around an address hides nobody, in the file or in the table, by the index or without', async () => {
+  await shop.query(
+    `insert into customer values (7001, E'tab@example.com\\t'), (7002, E'END@example.com\\r\\n'), (7003, E'\\tfront@example.com'), (7004, ' blank@example.com '),
+       (7005, 'twice@example.com'), (7006, E'twice@example.com\\n')`,
+  );
+  const file = shop.file(
+    'spaces.csv',
+    `email,purpose,decision,captured_at\n${['tab', 'end', 'front', 'blank'].map((it) => `${it}@example.com,newsletter,withdrawn,2026-01-01`).join('\n')}\n"person4@example.com\t\n",newsletter,withdrawn,2026-01-01\ntwice@example.com,newsletter,withdrawn,2026-01-01\n`,
+  );
+  const expected = [['4'], ['7001'], ['7002'], ['7003'], ['7004']];
+  const index = await shop.query<{ name: string }>(`select indexname as name from pg_indexes where indexdef like '%lower(email)%'`);
+  try {
+    const ran = await shop.run(['consent', 'import', file]);
+    expect(ran).toMatchObject({ code: 1, err: expect.stringContaining('email belongs to several of customer') as string });
+    // The index on lower(email) looks past nothing: a blank on both sides stays hidden.
+    expect((await records()).filter(({ subject }) => subject === 'customer').map(({ key }) => [key])).toEqual(expected.slice(0, 4));
+    await shop.query(`drop index ${index[0]!.name}`);
+    await shop.run(['consent', 'import', file]);
+    expect((await records()).filter(({ subject }) => subject === 'customer').map(({ key }) => [key])).toEqual(expected);
+    const one = await shop.run(
+      ['consent', 'record', '--by', 'email', '--purpose', 'newsletter', '--decision', 'objected'],
+      'Tab@example.com\t',
+    );
+    expect(one.out + one.err).not.toContain('nobody has this address');
+  } finally {
+    await shop.query(
+      `delete from customer where customer_id > 7000; create unique index if not exists ${index[0]!.name} on customer (lower(email))`,
+    );
+  }
+});
+
 test('a dry run judges everything and records nothing', async () => {
   const file = shop.file(
     'dry.csv',

@@ -195,6 +195,9 @@ describe('a tombstone', () => {
       expect((await world.home(`select probity.tombstone_form('mobilePhone', $1) as it`, [written]))[0]).toEqual({
         it: phoneForm(written) ?? written,
       });
+    for (const written of [' A@b.example ', 'a@b.example\t', '\r\nA@B.example\n'])
+      for (const identity of ['email', 'login'])
+        expect(await world.home('select probity.tombstone_form($1, $2) as it', [identity, written])).toEqual([{ it: 'a@b.example' }]);
   });
 
   test('may be asked by whoever is granted it, who sees nothing else', async () => {

@@ -144,6 +144,11 @@ export function addressText(value: RawBuilder<unknown>): RawBuilder<string> {
 /** What columns hold, and how it is compared. */
 type Named = Pick<ErasureWay, 'identity' | 'asText'>;
 
+/** The same where no index of the company's has to serve: without any white space around it. */
+export function addressAlone(value: RawBuilder<unknown>): RawBuilder<string> {
+  return sql<string>`lower(btrim(${value}::text, E' \\t\\n\\r\\f\\x0b'))`;
+}
+
 function sideOf(way: Named, value: RawBuilder<unknown>): RawBuilder<unknown> {
   if (way.identity === EMAIL) return addressText(value);
   return way.asText ? sql`${value}::text` : value;
