@@ -10,7 +10,7 @@ export interface Asked {
 }
 
 /** Only we say so: something of a stranger's stands where our statements look for operators, functions and types. */
-export const STRANGERS_OBJECT = 'PB004';
+export const STRANGERS_OBJECT = 'PB020';
 
 /** Schemas whose objects can be taken for what a statement names: those of the path, and ours. */
 const PLACE = `
@@ -123,13 +123,14 @@ export async function refuseIntruders(store: Asked, ask: Ask): Promise<void> {
   const [first] = rows as readonly Intruder[];
   if (first === undefined) return;
   const { kind, name, owner } = first;
+  const mended = kind === 'schema' || kind === 'table' ? 'give it to our role' : 'drop it, or give it to a role that is trusted';
   const more = rows.length > 1 ? ` (and ${rows.length - 1} more)` : '';
   throw new StoreError({
     store: store.name,
     code: STRANGERS_OBJECT,
     kind: 'permission',
     retryable: false,
-    sentence: `the ${kind} ${name} of the role ${owner}${more} could run in our name: drop it, or give it to a role that is trusted`,
+    sentence: `the ${kind} ${name} of the role ${owner}${more} could run in our name: ${mended}, see P160 of probity check`,
   });
 }
 

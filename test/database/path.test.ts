@@ -141,7 +141,7 @@ test.each(ATTACKS)('%s of a stranger’s does not run as our role', async (_name
     await runs(statement, false);
     expect(await looted()).toEqual([OURS]);
     for (const told of await runs(statement, true)) {
-      expect(told).toContain('PB004');
+      expect(told).toContain('PB020');
       expect(told).toContain(named);
       expect(told).toContain(STRANGER);
     }
@@ -155,7 +155,7 @@ test.each(ATTACKS)('%s of a stranger’s does not run as our role', async (_name
        drop routine if exists probity.incarnation(varchar)`,
     );
   }
-  expect(await runs(statement, true)).not.toContain('PB004');
+  expect(await runs(statement, true)).not.toContain('PB020');
 });
 
 test('what the company, its extensions and its database’s owner have made is no stranger’s, nor is a report of somebody’s', async () => {
@@ -166,7 +166,7 @@ test('what the company, its extensions and its database’s owner have made is n
     expect(await runs(`lower(code) = 'a' and nick = 'N'`, true)).toEqual([null, null]);
     // The same role, where no table of its is declared.
     const [told] = await runs(`lower(code) = 'a'`, true, []);
-    expect(told).toContain('PB004');
+    expect(told).toContain('PB020');
   } finally {
     await admin.query('drop function public.lower(varchar); drop function public.weekly_report()');
   }
