@@ -34,7 +34,8 @@ export type Owned = (rows: RawBuilder<unknown>) => { readonly from: RawBuilder<u
 
 /**
  * Where people of a class may still be found, each in their own rows: what is theirs after the closing statement is kept, held, pinned, or shared with
- * others; and a reference to such a row says no more than that it stays. `now`: by which floors are judged.
+ * others; and a reference to such a row says no more than that it stays. Rows that only mention them are somebody else's: there the reference alone
+ * is known, and goes unless a floor keeps it. `now`: by which floors are judged.
  */
 export function expectedRows(
   { class: of, erasure }: StorePlan,
@@ -45,6 +46,7 @@ export function expectedRows(
 ): ExpectedRows[] {
   const who: Who = { runId: plan.run, chunk: null, class: of, subject: erasure.subject, without: [] };
   const { scope } = plan.classes[of]!;
+  const graph = erasureGraph(erasure.subject, catalog, manifest);
   const along = (it: Pick<ExpectedRows, 'table' | 'columns' | 'why' | 'floor'>, ways: readonly ErasureWay[]): ExpectedRows[] =>
     ways.map((way) => ({ ...it, class: of, owned: (rows) => joinedAlong(way, it.table, catalog, who, alone, rows) }));
   const byLaw = (table: string, floor: Floor | null): ExpectedRows['floor'] =>
@@ -55,10 +57,16 @@ export function expectedRows(
     ...erasure.tables.flatMap((it) =>
       along({ table: it.table, columns: null, why: keeper(it), floor: byLaw(it.table, floorOf(it)) }, it.ways),
     ),
-    ...erasure.tables.flatMap(({ ways, incoming }) =>
-      incoming.flatMap(({ edge }) =>
-        along({ table: edge.from, columns: edge.columns, why: KEPT.reference, floor: null }, behind(edge, ways)),
-      ),
+    ...graph.edges.flatMap((edge) => {
+      const why = edge.foreignKey === null ? KEPT.mention : KEPT.reference;
+      const ways = erasure.tables.find(({ table }) => table === edge.to)?.ways ?? [];
+      return along({ table: edge.from, columns: edge.columns, why, floor: null }, behind(edge, ways));
+    }),
+    ...erasure.tables.flatMap((it) =>
+      it.mentions.flatMap(({ way, columns }) => {
+        const all = [...(way.steps[0]?.columns ?? way.columns), ...columns];
+        return along({ table: it.table, columns: all, why: KEPT.mention, floor: byLaw(it.table, floorOf(it)) }, [way]);
+      }),
     ),
     ...named().map(({ table, part, declared }): ExpectedRows => {
       const purposes = declared.columns?.[part.column]?.purposes ?? declared.purposes;
@@ -71,7 +79,6 @@ export function expectedRows(
 
   /** Where documents name the person and still do, a purpose or a floor keeps them so. */
   function named(): { table: string; part: PersonalPart; declared: TableDeclaration }[] {
-    const graph = erasureGraph(erasure.subject, catalog, manifest);
     return Object.entries(catalog.tables).flatMap(([table, live]) => {
       const declared = manifest.tables[`${catalog.store}.${table}`];
       return declared === undefined ? [] : personalParts(graph, live, declared).map((part) => ({ table, part, declared }));

@@ -9,6 +9,8 @@ export const KEPT = {
   shared: 'shared',
   /** Points at a row that stays. */
   reference: 'reference',
+  /** Names them where the manifest says so, and is somebody else's. */
+  mention: 'mention',
   /** Serves what the request is not about. */
   notAsked: 'not_asked',
 } as const;
@@ -36,6 +38,7 @@ const WORDS: Readonly<Record<string, string>> = {
   [KEPT.needed]: 'that other rows need',
   [KEPT.shared]: 'shared with others',
   [KEPT.reference]: 'that point at what is kept',
+  [KEPT.mention]: 'that only mention them and stay as they are',
   [KEPT.notAsked]: 'that the request is not about',
 };
 
