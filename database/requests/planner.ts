@@ -20,6 +20,7 @@ import { erasureScope } from '../../domain/requests/remaining.ts';
 import type { Ambiguous, ResolvedPerson } from '../../domain/requests/resolve.ts';
 import type { KeyProvider } from '../../domain/requests/vault.ts';
 import { keyParts } from '../../domain/subject-key.ts';
+import { columnParts } from '../../manifest/ids.ts';
 import type { Manifest } from '../../manifest/model.ts';
 import { readCatalog } from '../catalog.ts';
 import { translating } from '../errors.ts';
@@ -171,7 +172,7 @@ async function peopleOf(request: PlanningRequests, catalogs: ReadonlyMap<string,
       const keys = [{ subject: seed.subject ?? '', key: seed.key ?? '' }, ...resolved.keys];
       const facts = keys.map(({ subject, key }) => {
         const { histories, facts: factsOf } = said.get(subject)!;
-        return { history: histories.get(key) ?? [], facts: factsOf(key) };
+        return { subject, history: histories.get(key) ?? [], facts: factsOf(key) };
       });
       const scope = scopeOf(row, facts, by, rules.get(by)!);
       return kinds.map((kind) => ({ row, person, kind, before: inForce, scope }));
@@ -192,7 +193,7 @@ async function peopleOf(request: PlanningRequests, catalogs: ReadonlyMap<string,
 /** One person has one scope, whatever they are known as: what goes on for them as one kind keeps what they are as another. */
 function scopeOf(
   row: RequestRow,
-  known: readonly { readonly history: readonly HistoryRecord[]; readonly facts: SubjectFacts }[],
+  known: readonly { readonly subject: string; readonly history: readonly HistoryRecord[]; readonly facts: SubjectFacts }[],
   before: Manifest,
   rules: ReturnType<typeof permissionRules>,
 ): ErasureScope {
@@ -201,7 +202,10 @@ function scopeOf(
     const answers = known.map(({ history, facts }) => permission(rules, history, facts, { purpose, channel: null, at }));
     return answers.find(({ allowed }) => allowed) ?? answers[0]!;
   };
-  const answers = Object.fromEntries(Object.keys(before.purposes).map((purpose) => [purpose, ask(purpose)]));
+  const kinds = new Set(known.map(({ subject }) => before.subjects[subject]?.table));
+  // A purpose that ends with a column of employees is about employees: it keeps nothing of a customer.
+  const concerned = Object.entries(before.purposes).filter(([, { ends }]) => ends === null || kinds.has(columnParts(ends).table));
+  const answers = Object.fromEntries(concerned.map(([purpose]) => [purpose, ask(purpose)]));
   const decided = known.flatMap(({ history }) => history).filter(({ decision }) => decision === 'objection_upheld');
   const upheld = [...new Set(decided.map(({ purpose }) => purpose))];
   const asked = {
