@@ -61,11 +61,7 @@ export function requestPlanText(
       const held = plan.stores.reduce((sum, { erasure, heldPeople }) => sum + (erasure.store === name ? heldPeople : 0), 0);
       return held > 0 ? [`${name}: ${heldText(held, plan.people)}`] : [];
     }),
-    ...new Set(
-      plan.stores.flatMap(({ missingIndexes, erasure }) =>
-        missingIndexes.map((sql) => `${erasure.store}: a table is read whole; this would mend it: ${sql}`),
-      ),
-    ),
+    ...indexText(plan),
   ];
   return [head, textTable(columns, rows, width), ...foot].join('\n');
 }
@@ -74,6 +70,15 @@ export function requestPlanText(
 function sharedText({ subject, identity, people, rows }: NonNullable<BoundPlan['plan']['shared']>[number]): string {
   const whose = rows === 1 ? 'stands for none' : `is that of ${people === 1 ? '' : 'up to '}${count(rows)} of ${subject}`;
   return `the ${identity} of ${peopleText(people)} here ${whose}: rows that name it are left, and it is not searched for`;
+}
+
+/** How to mend it says `check`: it is as true of the next plan. */
+function indexText({ stores }: BoundPlan['plan']): string[] {
+  const missing = new Set(stores.flatMap(({ missingIndexes, erasure }) => missingIndexes.map((sql) => `${erasure.store}: ${sql}`))).size;
+  if (missing === 0) return [];
+  return [
+    `${missing === 1 ? 'a table is' : `${count(missing)} tables or references are`} read whole, for want of an index: probity check names ${missing === 1 ? 'it' : 'them'}`,
+  ];
 }
 
 /** `erasure`; of several: `998 people: 700 withdrawal, 298 erasure` */

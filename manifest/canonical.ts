@@ -143,6 +143,7 @@ function stores(parsed: ParsedManifest): Record<string, StoreDeclaration> {
 
 function table(it: ParsedTable): TableDeclaration {
   return {
+    label: it.label ?? null,
     purposes: it.purposes,
     capturedAt: it.captured_at ?? null,
     columns: it.columns ? mapValues(it.columns, column) : null,

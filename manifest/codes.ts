@@ -159,7 +159,7 @@ export const CODES = {
   P108: {
     severity: 'warning',
     title: 'A reference without an index',
-    help: 'Each deleted parent row reads the whole child table. Create the index named; Probity never builds indexes itself.',
+    help: 'Each deleted parent row reads the whole child table. Or a request looks a person up in a table, by an address perhaps, and reads all of it each time; a plan says how many such there are. Create the index named; Probity never builds indexes itself.',
   },
   P109: {
     severity: 'error',

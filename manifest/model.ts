@@ -97,6 +97,8 @@ export interface Subject {
 }
 
 export interface TableDeclaration {
+  /** How it is called to the people whom it is about, such as `your orders`. */
+  readonly label: string | null;
   readonly purposes: readonly string[];
   /** When the row was captured; null when nothing says so. */
   readonly capturedAt: string | null;

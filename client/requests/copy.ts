@@ -240,7 +240,7 @@ async function restOf(
       })),
     },
     requests: requests.map((it) => ({ ...it, received: it.received.toISOString() })),
-    recipients: copiedRecipients(received, record),
+    recipients: copiedRecipients(received, record, manifest),
     rights: copyRights(clockOf(manifest, row, at).law, manifest.controller),
   };
 }
@@ -320,8 +320,10 @@ class CopyWriter {
   }
 
   async #openCsv(store: string, table: CopiedTable): Promise<void> {
-    const twice = this.counts.some((it) => it.table === `${store}.${table.table}`) ? `.${table.subject}` : '';
-    const name = `${this.#making.row.id}.${store}.${table.table}${twice}.csv`;
+    const { title } = this.#headOf(store, table);
+    const plain = `${this.#making.row.id}.${title.toLowerCase().replaceAll(/[^\p{L}\p{N}]+/gu, '-')}`;
+    const again = this.csvFiles.filter((it) => it === `${plain}.csv` || it.startsWith(`${plain}.`)).length;
+    const name = again === 0 ? `${plain}.csv` : `${plain}.${again + 1}.csv`;
     this.#csv = await this.#files.create(name);
     this.csvFiles.push(name);
     await this.#csv.write(csvLine(table.columns.flatMap((it) => (it.leftOut === null ? [it.name] : []))));

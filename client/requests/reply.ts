@@ -3,9 +3,9 @@ import { currentPlan, manifestOfPlan } from '../../database/requests/plans.ts';
 import { REFUSAL_ARTICLES } from '../../domain/requests/articles.ts';
 import { foundText } from '../../domain/requests/kept.ts';
 import { replyText, type ReplyFacts } from '../../domain/requests/reply.ts';
-import { stayingFor, tableWords, type Staying } from '../../domain/requests/staying.ts';
+import { stayingFor, type Staying } from '../../domain/requests/staying.ts';
+import { tableTitle } from '../../domain/requests/titles.ts';
 import { spaced } from '../../domain/processing/words.ts';
-import { inStore } from '../../manifest/ids.ts';
 import { EVERY_PURPOSE } from '../../manifest/decisions.ts';
 import type { Project } from '../project.ts';
 import { showLongDay } from '../times.ts';
@@ -35,10 +35,10 @@ export async function draftReply(project: Project, request: ShownRequest): Promi
 async function staying(project: Project, { id, batch }: ShownRequest): Promise<Pick<ReplyFacts, 'stays' | 'found' | 'lookUp'>> {
   const { home, manifest } = project;
   const obliged = await readObligations(home, { request: id, open: true, limit: MOST_OBLIGATIONS });
-  const floors = obliged.flatMap(({ tables }) =>
+  const floors = obliged.flatMap(({ store, tables }) =>
     tables.map(({ table, rule, until }): Staying => {
       const day = until === null ? null : showLongDay(new Date(until), manifest.timezone);
-      return { what: tableWords(table), why: 'law', rule, until: day };
+      return { what: tableTitle(`${store}.${table}`, manifest), why: 'law', rule, until: day };
     }),
   );
   const bound = await currentPlan(home.db, batch ?? id);
@@ -47,7 +47,7 @@ async function staying(project: Project, { id, batch }: ShownRequest): Promise<P
   const rest = stayingFor(bound.plan, planned);
   const called = (name: string): string => planned.purposes[name]?.description ?? spaced(name);
   const found =
-    batch === null ? (await foundIn(project, id)).map((it) => `${tableWords(inStore(it.table))}: ${foundText(it, called)}`) : [];
+    batch === null ? (await foundIn(project, id)).map((it) => `${tableTitle(it.table, planned)}: ${foundText(it, called)}`) : [];
   if (batch === null || rest.length === 0) return { stays: [...floors, ...rest], found, lookUp: null };
   return { stays: floors, lookUp: batch };
 }

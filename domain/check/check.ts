@@ -8,6 +8,7 @@ import { checkChildren } from './children.ts';
 import { checkConsents } from './consents.ts';
 import { storeCheck, type PlaceOf } from './context.ts';
 import { checkCycles } from './cycles.ts';
+import { checkLookUps } from './look-ups.ts';
 import { checkMinimisation } from './minimise.ts';
 import { checkNames } from './names.ts';
 import { checkOnErase } from './on-erase.ts';
@@ -43,6 +44,7 @@ const RULES = [
   checkChildren,
   checkCycles,
   checkReferences,
+  checkLookUps,
   checkAccess,
   checkPath,
   checkSubjects,

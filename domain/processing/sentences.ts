@@ -7,11 +7,18 @@ export function basisWords({ basis, provision, channels, regimes }: Activity['ba
   return `${spaced(basis)} (${provision})${on}${regimes.length > 0 ? ` under ${regimes.join(', ')}` : ''}`;
 }
 
-/** When the rows of a table go; null when nothing says so. */
-export function keepingWords(it: Pick<Keeping, 'keep' | 'after' | 'then' | 'goesWith'>): string | null {
+/** When the rows of a table go; null when nothing says so. `called`: how a table (`store.schema.table`) is called. */
+export function keepingWords(
+  it: Pick<Keeping, 'keep' | 'after' | 'then' | 'goesWith'>,
+  called: ((table: string) => string) | null = null,
+): string | null {
+  const after =
+    called === null
+      ? it.after
+      : it.after?.replace(/^last (.+)\.([^.]+)$/s, (_, table: string, column: string) => `the last ${spaced(column)} of ${called(table)}`);
   const ways = [
-    ...(it.keep === null ? [] : [`${durationWords(it.keep)} after ${it.after}${DONE[it.then ?? 'delete']}`]),
-    ...(it.goesWith.length === 0 ? [] : [`goes with ${it.goesWith.map((id) => id.split('.').slice(1).join('.')).join(', ')}`]),
+    ...(it.keep === null ? [] : [`${durationWords(it.keep)} after ${after}${DONE[it.then ?? 'delete']}`]),
+    ...(it.goesWith.length === 0 ? [] : [`goes with ${it.goesWith.map(called ?? ((id) => id.split('.').slice(1).join('.'))).join(', ')}`]),
   ];
   return ways.length === 0 ? null : ways.join('; ');
 }

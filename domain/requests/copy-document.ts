@@ -4,6 +4,8 @@ import type { ProcessingRecord } from '../processing/record.ts';
 import type { Law } from './clock.ts';
 import type { CopyColumn, CopyKind } from './copy.ts';
 import { receivedBy } from './notices.ts';
+import { spaced } from '../processing/words.ts';
+import { tableTitle } from './titles.ts';
 import { CALIFORNIA_REMEDIES, REMEDIES } from './reply.ts';
 
 /*
@@ -34,8 +36,8 @@ export interface CopyHead {
 }
 
 export interface CopyTableHead {
-  /** `store.schema.table` */
-  readonly table: string;
+  /** `your orders` */
+  readonly title: string;
   readonly as: string;
   readonly purposes: readonly { readonly purpose: string; readonly description: string | null; readonly bases: readonly string[] }[];
   /** Since when and until when its rows were captured; null: nothing says so. */
@@ -122,13 +124,13 @@ export function copyTableHead(about: AboutTable, record: ProcessingRecord, manif
   const purposes = new Set([...manifest.tables[id]!.purposes, ...columns.flatMap((it) => it.purposes)]);
   const keeping = record.keeping.find(({ table }) => table === id);
   return {
-    table: id,
+    title: tableTitle(id, manifest),
     as: subject,
     purposes: record.activities
       .filter(({ purpose }) => purposes.has(purpose))
       .map(({ purpose, description, bases }) => ({ purpose, description, bases: bases.map(basisWords) })),
     captured,
-    kept: keeping === undefined ? null : keepingWords(keeping),
+    kept: keeping === undefined ? null : keepingWords(keeping, (table) => tableTitle(table, manifest)),
     endsAt,
     floor: keeping?.floor ? floorWords(keeping.floor) : null,
     floorUntil,
@@ -154,7 +156,7 @@ function recipientsOf(id: string, subject: string, columns: readonly CopyColumn[
 }
 
 /** Those that receive anything of what the copy holds. */
-export function copiedRecipients(names: ReadonlySet<string>, record: ProcessingRecord): CopiedRecipient[] {
+export function copiedRecipients(names: ReadonlySet<string>, record: ProcessingRecord, manifest: Manifest): CopiedRecipient[] {
   return record.recipients
     .filter(({ name }) => names.has(name))
     .map(({ name, role, country, description, purposes, receives, transfer, safeguard }) => ({
@@ -163,10 +165,16 @@ export function copiedRecipients(names: ReadonlySet<string>, record: ProcessingR
       country,
       description,
       purposes,
-      receives,
+      receives: receives.map((it) => receivedWords(it, manifest)),
       outside: transfer,
       safeguard,
     }));
+}
+
+/** `customer.email` as it is, and a column of a table by what the table is called. */
+function receivedWords(id: string, manifest: Manifest): string {
+  const end = id.lastIndexOf('.');
+  return id.split('.').length === 4 ? `${tableTitle(id.slice(0, end), manifest)}: ${spaced(id.slice(end + 1))}` : id;
 }
 
 /** Art. 15(1)(e) and (f). */

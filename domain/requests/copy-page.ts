@@ -40,7 +40,7 @@ export function copyPage(head: CopyHead, tables: readonly PageTable[], rest: Cop
               <a href="#${id}">${name}</a>${
                 id === 'held' &&
                 html`<ul>
-                  ${tables.map((it, at) => html`<li><a href="#table-${at}">${it.head.table}</a> (${count(it.tail.count)})</li>`)}
+                  ${tables.map((it, at) => html`<li><a href="#table-${at}">${it.head.title}</a> (${count(it.tail.count)})</li>`)}
                 </ul>`
               }
             </li>`,
@@ -113,7 +113,7 @@ function one({ head, tail, rows }: PageTable, at: number, jsonFile: string): Htm
     ['Withheld', joined(Object.entries(tail.withheld).map(([column, some]) => `${column} (${some.toLocaleString('en-US')})`))],
   ];
   const more = tail.count + tail.naming - rows.length;
-  return html`<h3 id="table-${at}">${head.table}</h3>
+  return html`<h3 id="table-${at}">${head.title}</h3>
     <dl>
       ${facts
         .filter(([, value]) => value !== null)

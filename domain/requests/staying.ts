@@ -2,10 +2,11 @@ import { ARTICLES, spaced } from '../processing/words.ts';
 import type { Manifest } from '../../manifest/model.ts';
 import type { Law } from './clock.ts';
 import type { ErasurePlan } from './plan.ts';
+import { tableTitle } from './titles.ts';
 
 /** Something that is not erased, as the letter to the person tells it. No counts: of a batch they would be of everybody in it. */
 export type Staying = {
-  /** `invoice`: the table's name, in words. */
+  /** `your invoices`: never the table's own name. */
   readonly what: string;
 } & (
   | {
@@ -31,17 +32,17 @@ export type Staying = {
 );
 
 /** What goes on for the people of a plan, and rows that stay masked since others need them, each once. What floors keep is another matter. */
-export function stayingFor(plan: ErasurePlan, { purposes }: Pick<Manifest, 'purposes'>): Staying[] {
+export function stayingFor(plan: ErasurePlan, manifest: Pick<Manifest, 'purposes' | 'tables' | 'subjects'>): Staying[] {
   const found = plan.stores.flatMap(({ erasure, tables }) =>
     tables.flatMap((counted): Staying[] => {
       const planned = erasure.tables.find(({ table }) => table === counted.table);
       if (planned === undefined) return [];
-      const what = tableWords(counted.table);
+      const what = tableTitle(`${erasure.store}.${counted.table}`, manifest);
       const stays = planned.rows !== 'delete' && counted.kept + counted.masked > 0;
       const kept = stays ? planned.keptBy : [];
       return [
         ...kept.map(({ purpose, basis, article }): Staying => {
-          const declared = purposes[purpose];
+          const declared = manifest.purposes[purpose];
           const condition = declared?.while ?? null;
           return {
             what,
@@ -61,20 +62,15 @@ export function stayingFor(plan: ErasurePlan, { purposes }: Pick<Manifest, 'purp
   return [...new Map(found.map((it) => [JSON.stringify(it), it])).values()];
 }
 
-/** `public.order_line` → `order line` */
-export function tableWords(table: string): string {
-  return spaced(table.slice(table.indexOf('.') + 1));
-}
-
-/** `- invoice: the law obliges us to keep it …`, with the articles of the law that the person is under. */
+/** `- your invoices: the law obliges us to keep it …`, with the articles of the law that the person is under. */
 export function stayingText(it: Staying, law: Law): string {
   const gdpr = law !== 'california';
   if (it.why === 'needed')
     return `- ${it.what}: ${it.but.length === 0 ? 'a reference without anything that says who you are' : `a reference, and what stays for this: ${it.but.join('; ')}`}, for as long as what we keep refers to it.`;
   if (it.why === 'purpose')
-    return `- ${it.what}: we need it for this: ${it.purpose} (${[it.basis, ...(gdpr ? it.articles : [CALIFORNIA])].join(', ')}), ${it.end}.`;
+    return `- ${it.what}: needed for: ${it.purpose} (${[it.basis, ...(gdpr ? it.articles : [CALIFORNIA])].join(', ')}), ${it.end}.`;
   const end = it.until === null ? 'Nobody can tell yet until when' : `Until ${it.until} at the latest`;
-  return `- ${it.what}: the law obliges us to keep it (${it.rule}; ${gdpr ? 'Art. 17(3)(b) GDPR' : CALIFORNIA}). ${end}; then we erase it without being asked.`;
+  return `- ${it.what}: the law obliges us to keep this (${it.rule}; ${gdpr ? 'Art. 17(3)(b) GDPR' : CALIFORNIA}). ${end}; then we erase it without being asked.`;
 }
 
 /** What need not be deleted under the law of California. */

@@ -92,6 +92,7 @@ const floor = z.strictObject({
 });
 
 export const table = z.strictObject({
+  label: words.optional().meta({ description: 'How letters and copies call it to the person', examples: ['your orders'] }),
   purposes: z.array(name).default([]),
   captured_at: words.optional(),
   columns: z

@@ -44,6 +44,7 @@ describe('a small manifest', () => {
       own: { requests: 'P3Y', complaint_window: 'P6M' },
     });
     expect(manifest?.tables['shop.public.page_view']).toEqual({
+      label: null,
       purposes: [],
       capturedAt: null,
       columns: null,

@@ -4,7 +4,7 @@ import { endOfKeep } from '../../../domain/time.ts';
 import { activeHolds } from '../../holds.ts';
 import { ident, tableRef } from '../../identifiers.ts';
 import { inTransaction, type Store } from '../../store.ts';
-import { missingIndexes, type MissingIndex } from './indexes.ts';
+import { missingIndexes, type MissingIndex } from '../../../domain/requests/indexes.ts';
 import { lookAt, type Look, type Reached } from './judge.ts';
 import type { People } from './keys.ts';
 import { lookedAt, maskedRows, settle } from './look.ts';
@@ -46,7 +46,10 @@ export async function countErasure(target: ErasureTarget, people: People): Promi
     const reached = await settle(look, new Set());
     const { rows, counts } = await lookedAt(look);
     const tables = await Promise.all(look.target.tables.map((_, index) => tableCount(look, index, rows, reached)));
-    const missing = missingIndexes(target);
+    const missing = missingIndexes(
+      target.tables.flatMap(({ plan }) => (plan === null ? [] : [plan])),
+      target.catalog,
+    );
     const number = await sql<{ people: number }>`
       select count(distinct k.person) as people from probity.run_key as k
       where k.run_id = ${people.runId} and k.class = ${people.class} and (${people.chunk}::integer is null or k.chunk = ${people.chunk})`.execute(

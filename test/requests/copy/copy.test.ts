@@ -9,13 +9,14 @@ import { removeKeys, writeKeys } from '../../../database/requests/erasure/keys.t
 import { openErasure } from '../../../database/requests/erasure/target.ts';
 import { EVERYTHING, REDACTED } from '../../../domain/requests/copy.ts';
 import { planErasure } from '../../../domain/requests/erasure.ts';
+import { tableTitle } from '../../../domain/requests/titles.ts';
 import { CANARY, copyWorld, type CopyWorld } from './world.ts';
 
 interface Copied {
   readonly request: string;
   readonly person: { subject: string; keys: string[][]; identities: Record<string, string[]> }[];
   readonly tables: {
-    table: string;
+    title: string;
     rows: Record<string, unknown>[];
     count: number;
     naming: number;
@@ -49,7 +50,8 @@ async function copied(id: string, ...more: string[]) {
   const text = readFileSync(join(out(id), `${id}.json`), 'utf8');
   return { ran, text, copy: JSON.parse(text) as Copied };
 }
-const tableOf = (copy: Copied, name: string) => copy.tables.find(({ table }) => table === name)!;
+const titleOf = (table: string) => tableTitle(table, world.project.manifest);
+const tableOf = (copy: Copied, name: string) => copy.tables.find(({ title }) => title === titleOf(name))!;
 
 async function looks(): Promise<number> {
   return (await world.shop<{ n: number }>('select count(*)::integer as n from probity.vault_look'))[0]!.n;
@@ -121,10 +123,10 @@ describe('access', () => {
         // Events are nobody's: what an erasure masks there is named in documents.
         const naming = it.table === 'public.event' ? it.masked : 0;
         const rows = it.erased + it.masked - naming + it.kept + (it.floor?.rows ?? 0) + it.pinned + it.shared + sum(it.held);
-        return { table: `${name}.${it.table}`, rows, naming };
+        return { title: titleOf(`${name}.${it.table}`), rows, naming };
       });
-      const held = first.copy.tables.filter(({ table }) => table.startsWith(`${name}.`));
-      expect(held.map(({ table, count, naming }) => ({ table, rows: count, naming }))).toEqual(
+      const held = first.copy.tables.filter(({ title }) => tables.some(({ table }) => titleOf(`${name}.${table}`) === title));
+      expect(held.map(({ title, count, naming }) => ({ title, rows: count, naming }))).toEqual(
         counted.filter(({ rows, naming }) => rows + naming > 0),
       );
       for (const { rows, count, naming } of held) expect(rows).toHaveLength(count + naming);
@@ -243,7 +245,9 @@ describe('portability', () => {
   test('only what was provided or observed, by consent or contract, in JSON and CSV', async () => {
     const id = await world.request('portability');
     const { copy, ran } = await copied(id);
-    expect(copy.tables.map(({ table }) => table).sort()).toEqual(['shop.public.customer', 'shop.public.profile', 'shop.public.purchase']);
+    expect(copy.tables.map(({ title }) => title).sort()).toEqual(['data about profiles', 'what you bought', 'your details']);
+    for (const name of readdirSync(out(id)))
+      expect(readFileSync(join(out(id), name), 'utf8'), name).not.toMatch(/shop\.public|household_member/);
     const customer = tableOf(copy, 'shop.public.customer');
     expect(Object.keys(customer.rows[0]!)).toEqual(['tenant', 'customer_id', 'email', 'phone', 'name', 'referred_by']);
     expect(customer.leftOut).toEqual([{ column: 'score', because: 'derived' }]);
@@ -251,10 +255,10 @@ describe('portability', () => {
     expect(purchase.leftOut).toContainEqual({ column: 'paid', because: 'neither consent nor contract' });
     expect(purchase.leftOut).toContainEqual({ column: 'customer_id', because: 'origin not declared' });
     expect(copy.consent).toBe(null);
-    const csv = readFileSync(join(out(id), `${id}.shop.public.purchase.csv`), 'utf8').split('\r\n');
+    const csv = readFileSync(join(out(id), `${id}.what-you-bought.csv`), 'utf8').split('\r\n');
     expect(csv[0]).toBe('purchase_id,gift_for,handled_by,placed_at,gift_note');
     expect(csv).toHaveLength(63);
-    expect(readFileSync(join(out(id), `${id}.shop.public.profile.csv`), 'utf8')).toContain('"[""rock"",');
+    expect(readFileSync(join(out(id), `${id}.data-about-profiles.csv`), 'utf8')).toContain('"[""rock"",');
     for (const name of readdirSync(out(id))) {
       expect([name, readFileSync(join(out(id), name), 'utf8').includes(CANARY)]).toEqual([name, false]);
       expect(statSync(join(out(id), name)).mode & 0o777).toBe(0o600);

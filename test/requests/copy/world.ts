@@ -110,6 +110,7 @@ export const MANIFEST: ManifestInput = {
     },
     'shop.public.household_member': { purposes: ['delivery'] },
     'shop.public.purchase': {
+      label: 'what you bought',
       purposes: ['delivery'],
       captured_at: 'placed_at',
       columns: {

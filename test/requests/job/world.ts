@@ -73,6 +73,7 @@ export const MANIFEST: ManifestInput = {
     'shop.public.purchase': { purposes: ['delivery'] },
     'shop.public.purchase_line': { purposes: ['delivery'] },
     'shop.public.invoice': {
+      label: 'your invoices',
       purposes: ['tax'],
       floor: { keep: 'P8Y', after: 'issued_at', from: 'end_of_year', rule: 'de-hgb-257' },
     },

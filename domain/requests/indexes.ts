@@ -1,7 +1,7 @@
-import type { CatalogTable } from '../../../domain/catalog.ts';
-import { EMAIL } from '../../../domain/serving/replica.ts';
-import { quoted } from '../../../domain/check/context.ts';
-import type { ErasureTarget } from './target.ts';
+import type { Catalog, CatalogTable } from '../catalog.ts';
+import { quoted } from '../check/context.ts';
+import { EMAIL } from '../serving/replica.ts';
+import type { TableErasure } from './model.ts';
 
 /** A look-up by columns that no index serves, so that the whole table is read each time. */
 export interface MissingIndex {
@@ -13,7 +13,7 @@ export interface MissingIndex {
 }
 
 /** Columns by which an erasure finds rows, and those that must be looked up when a row goes, without an index. */
-export function missingIndexes({ tables, catalog }: ErasureTarget): MissingIndex[] {
+export function missingIndexes(tables: readonly TableErasure[], catalog: Catalog): MissingIndex[] {
   const found = new Map<string, MissingIndex>();
   const need = (name: string, columns: readonly string[], fixed: readonly string[], address: boolean): void => {
     const live = catalog.tables[name];
@@ -28,12 +28,12 @@ export function missingIndexes({ tables, catalog }: ErasureTarget): MissingIndex
         : `create index concurrently on each partition of ${on}, create index on only the parent, and attach them`;
     found.set(sql, { table: name, columns, sql });
   };
-  for (const { plan } of tables) {
-    for (const way of plan?.ways ?? []) {
+  for (const { table, ways, incoming } of tables) {
+    for (const way of ways) {
       for (const step of way.steps) need(step.from, step.columns, Object.keys(step.when), false);
-      need(way.steps.at(-1)?.to ?? plan!.table, way.columns, [], way.identity === EMAIL);
+      need(way.steps.at(-1)?.to ?? table, way.columns, [], way.identity === EMAIL);
     }
-    for (const { edge } of plan?.incoming ?? []) need(edge.from, edge.columns, Object.keys(edge.when), false);
+    for (const { edge } of incoming) need(edge.from, edge.columns, Object.keys(edge.when), false);
   }
   return [...found.values()];
 }
