@@ -1,8 +1,10 @@
+import { isOutOfReach } from '../../database/errors.ts';
 import { findByIdentity } from '../../database/permission/identities.ts';
 import { addressForm } from '../../domain/address.ts';
+import { keyKinds } from '../../database/permission/key-kinds.ts';
 import { storeOf } from '../../manifest/ids.ts';
 import { sha256 } from '../../domain/canonical.ts';
-import { keyText } from '../../domain/subject-key.ts';
+import { canonicalKey, type KeyKind } from '../../domain/subject-key.ts';
 import { checkSubject, known, STRANGERS, type ConsentIdentity } from './entries.ts';
 import type { Project } from '../project.ts';
 import { Refused } from '../refused.ts';
@@ -33,8 +35,9 @@ export async function resolveIdentities(
   identities: readonly ConsentIdentity[],
   places: readonly string[],
 ): Promise<Resolved[]> {
+  const kinds = await kindsOf(project, identities);
   const resolved: (Resolved | undefined)[] = identities.map((who, index) =>
-    'key' in who ? byKey(project, who, places[index] ?? '') : undefined,
+    'key' in who ? byKey(project, who, kinds.get(who.subject) ?? [], places[index] ?? '') : undefined,
   );
   const open = identities.flatMap((who, index) => ('key' in who ? [] : [{ who, index }]));
   for (const group of Map.groupBy(open, ({ who }) => `${who.subject}\n${who.identity}`).values()) {
@@ -52,12 +55,30 @@ export async function resolveIdentity(project: Project, who: ConsentIdentity): P
   return (await resolveIdentities(project, [who], ['']))[0]!;
 }
 
-function byKey({ manifest }: Project, who: Extract<ConsentIdentity, { key: unknown }>, place: string): Resolved {
+/** How the keys of subjects are spelled. A withdrawal needs the home store alone: another one that is out of reach does not refuse it. */
+async function kindsOf(
+  { manifest, stores }: Project,
+  identities: readonly ConsentIdentity[],
+): Promise<ReadonlyMap<string, readonly KeyKind[]>> {
+  const kinds = new Map<string, readonly KeyKind[]>();
+  for (const name of new Set(identities.flatMap((who) => ('key' in who ? [who.subject] : [])))) {
+    const subject = manifest.subjects[name];
+    if (subject === undefined) continue;
+    const unknown = subject.key.map((): KeyKind => 'unknown');
+    const found = keyKinds(stores.get(storeOf(subject.table))!, subject);
+    kinds.set(name, await found.catch((error: unknown) => (isOutOfReach(error) ? unknown : Promise.reject(error as Error))));
+  }
+  return kinds;
+}
+
+function byKey({ manifest }: Project, who: Extract<ConsentIdentity, { key: unknown }>, kinds: readonly KeyKind[], place: string): Resolved {
   const subject = checkSubject(manifest, who.subject, place);
   const columns = manifest.subjects[subject]?.key ?? ['id'];
   if (who.key.length !== columns.length)
     throw new Refused(`${place}key: the key of ${subject} is ${columns.join(', ')}; give ${columns.length} value(s)`);
-  return { subject, key: keyText(who.key.map(String)), found: true };
+  const read = canonicalKey(who.key.map(String), kinds);
+  if ('reason' in read) throw new Refused(`${place}the ${read.reason}`);
+  return { subject, key: read.key, found: true };
 }
 
 export type ByIdentity = Extract<ConsentIdentity, { identity: unknown }>;

@@ -2,13 +2,14 @@ import { sql, type RawBuilder, type Transaction } from 'kysely';
 import { createJudge, instantOf, wallClock, type Said } from '../../domain/consent/decided.ts';
 import { keyKind, canonicalKey, type KeyKind } from '../../domain/subject-key.ts';
 import type { NamedSource } from '../../domain/consent/sources.ts';
-import { inStore } from '../../manifest/ids.ts';
+import { inStore, storeOf } from '../../manifest/ids.ts';
 import type { ColumnOrConstant, Manifest } from '../../manifest/model.ts';
 import { readCatalog } from '../catalog.ts';
 import { ident, tableRef } from '../identifiers.ts';
 import { inTransaction, type Store } from '../store.ts';
 import { analyseLedger, type Analysed } from './analyse.ts';
 import { importEntries } from './import.ts';
+import { keyKinds } from './key-kinds.ts';
 import type { RecordEntry } from './record.ts';
 import { beginSync, endSync, keepSync, type SyncCounts } from './consent-sync.ts';
 
@@ -48,7 +49,11 @@ export async function syncTable(task: TableSync): Promise<TableSynced> {
   const { home, store, source, name, runId } = task;
   const columns = (await readCatalog(store)).tables[inStore(source.table)]?.columns ?? [];
   const typeOf = (column: string): string => columns.find((it) => it.name === column)?.baseType ?? '';
-  const kinds = source.key.map((key) => keyKind(typeOf(key)));
+  // As the subject's own table writes them: the application's may be a text.
+  const subject = task.manifest.subjects[source.subject];
+  const whose = [store, home].find((it) => subject !== undefined && storeOf(subject.table) === it.name);
+  const kinds =
+    subject === undefined || whose === undefined ? source.key.map((key) => keyKind(typeOf(key))) : await keyKinds(whose, subject);
   const ordered = source.changedAt ?? source.at;
   if (!TIMES.includes(typeOf(ordered))) throw new Error('a source is read by a column with a time');
   const started = await beginSync(home, name, runId);

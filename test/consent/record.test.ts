@@ -320,3 +320,46 @@ describe('at the same time', () => {
     }
   });
 });
+
+describe('a key in another spelling', () => {
+  const LEAD = '00000000-0000-4000-8000-000000000001';
+
+  test.each([
+    ['customer', ['0150'], '150'],
+    ['customer', [' +151 '], '151'],
+    ['member', ['a', '01'], '["a", "1"]'],
+    ['lead', [`{${LEAD.toUpperCase()}}`], LEAD],
+    ['lead', [LEAD.replaceAll('-', '').toUpperCase()], LEAD],
+  ])('of %s %j is that of the person', async (subject, key, ledger) => {
+    const [recorded] = await record({ subject, key, purpose: 'direct', decision: 'objected' });
+    expect(recorded?.requestId).not.toBeNull();
+    const links = await shop.query<{ key: string }>(
+      `select l.key from probity.request r join probity.consent_link l on l.ref = r.ref where r.request_id = $1`,
+      [recorded!.requestId],
+    );
+    expect(links).toEqual([{ key: ledger }]);
+  });
+
+  test('ends what the person was allowed', async () => {
+    await record({ subject: 'customer', key: [152], purpose: 'newsletter', decision: 'granted' });
+    expect(await may(152, 'newsletter')).toBe(true);
+    await record({ subject: 'customer', key: ['0152'], purpose: 'newsletter', decision: 'withdrawn' });
+    expect(await may(152, 'newsletter')).toBe(false);
+  });
+
+  test.each([
+    ['customer', ['12 34']],
+    ['customer', ['9223372036854775808']],
+    ['lead', [`{${LEAD}`]],
+    ['lead', ['canary']],
+  ])('of %s that is none is refused, and not quoted', async (subject, key) => {
+    const refused = record({ subject, key, purpose: 'direct', decision: 'objected' });
+    await expect(refused).rejects.toThrow(/^the key is not a (whole number|uuid), as its column is$/);
+  });
+
+  test('holds the person, too', async () => {
+    const held = await shop.probity(['hold', 'add', '--subject', 'customer', '--reason', 'case 1'], '0153\n');
+    if (held.code !== 0) throw new Error(held.err);
+    expect(await shop.query(`select subject_key from probity.hold`)).toEqual([{ subject_key: ['153'] }]);
+  });
+});
