@@ -323,6 +323,11 @@ export const CODES = {
     title: 'A value that the column cannot hold',
     help: '`on_erase` says what a column holds in rows that stay although an erasure is about them. Its type, NOT NULL, a check or a unique index refuses that: name another value, `null` or `generated`. Keys, references and times that rules count from are never masked.',
   },
+  P143: {
+    severity: 'error',
+    title: 'A reference to what is not unique',
+    help: 'Where several rows have the value, nobody can tell whose the referencing row is, and it would go with each of them. Refer to a unique column. A subject’s identity needs no constraint: who else has it is asked each time. What several people own is declared under `shared`, with a reference from its owners.',
+  },
   P150: {
     severity: 'error',
     title: 'Nothing says whose the rows are',

@@ -2,12 +2,14 @@ import { columnParts, storeOf } from '../../manifest/ids.ts';
 import type { Path } from '../../manifest/problem.ts';
 import type { Catalog, CatalogTable } from '../catalog.ts';
 import { referenceTarget, type Edge } from '../retention/graph.ts';
+import { pointsAtSeveral } from '../requests/unique.ts';
 import { isDeclared, liveColumn, liveTable, placeOfTable, quoted, tableName, type StoreCheck } from './context.ts';
 
 /** References, foreign keys and declared ones: they exist, compare like with like, are vouched for, and can be followed fast. */
 export function checkReferences(check: StoreCheck): void {
   declared(check);
   for (const edge of check.edges) {
+    severalTargets(check, edge);
     // What nobody declares is never deleted, so nobody looks for its children.
     if (!isDeclared(check, edge.to)) continue;
     const from = check.catalog.tables[edge.from];
@@ -42,6 +44,15 @@ function declared(check: StoreCheck): void {
       );
     }
   });
+}
+
+function severalTargets(check: StoreCheck, edge: Edge): void {
+  if (!pointsAtSeveral(edge, check.catalog, check.manifest)) return;
+  const [column] = edge.columns;
+  const index = check.manifest.references.findIndex(({ from }) => from === `${check.store}.${edge.from}.${column}`);
+  const message = `\`${edge.from}.${column}\` refers to \`${edge.to}\` (${edge.toColumns.join(', ')}), which is not unique: a row may point at several`;
+  const fix = 'refer to a unique column; or turn it round and declare the table under `shared`, if several people own its rows';
+  check.add('P143', ['references', Math.max(index, 0), 'to'], message, fix);
 }
 
 function vouched(check: StoreCheck, edge: Edge): void {

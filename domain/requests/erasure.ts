@@ -8,6 +8,7 @@ import { crossReferences, erasureGraph, inOrder, KEY_IDENTITY, endsOf, type Eras
 import type { ErasureProblem, ErasureScope, ErasureWay, IncomingEdge, SharedRows, StoreErasure, TableErasure } from './model.ts';
 import { executionOrder, type Before } from './order.ts';
 import { mentionsOf, ownersOf } from './owners.ts';
+import { pointsAtSeveral } from './unique.ts';
 import { erasureWays } from './ways.ts';
 
 /**
@@ -40,6 +41,8 @@ class ErasurePlanner {
     const { catalog, subject, edges } = this.#graph;
     const { ways, tooFar } = erasureWays(this.#graph);
     for (const table of tooFar) if (this.#isPlanned(table)) this.#tooFar(table);
+    for (const edge of new Set([...ways.values()].flat().flatMap(({ steps }) => steps)))
+      if (pointsAtSeveral(edge, catalog, this.#graph.manifest)) this.#severalTargets(edge);
     const tables = Object.keys(catalog.tables)
       .sort()
       .flatMap((table) => this.#table(table, ways.get(table) ?? []));
@@ -147,6 +150,11 @@ class ErasurePlanner {
   #tooFar(table: string): void {
     const fix = `add a reference from \`${table}\` to ${this.#graph.subject} under \`references\``;
     this.#problem('not_reached', table, `leads to ${this.#graph.subject} in more hops, or in more ways, than are followed: ${fix}`);
+  }
+
+  #severalTargets({ from, columns, to, toColumns }: Edge): void {
+    const fix = 'refer to a unique column, or declare under `shared` what several people own';
+    this.#problem('not_unique', from, `refers by \`${columns.join()}\` to \`${to}\` (${toColumns.join()}), which is not unique: ${fix}`);
   }
 
   #polymorphic(table: string): void {

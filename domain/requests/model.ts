@@ -35,7 +35,7 @@ export interface StoreErasure {
 }
 
 export interface ErasureProblem {
-  readonly code: 'cycle' | 'not_reached' | 'cannot_write' | 'unclassified' | 'unclear';
+  readonly code: 'cycle' | 'not_reached' | 'cannot_write' | 'unclassified' | 'unclear' | 'not_unique';
   /** `store.schema.table` */
   readonly table: string;
   /** A sentence that says what to do. */

@@ -188,6 +188,19 @@ tables: { desk.public.ticket: { purposes: [ads] }, desk.public.log: { purposes: 
     expect(tableOf(planned, 'person').masksWhenPinned).toEqual([]);
   });
 
+  test('a reference to what is not unique is refused, but for an identity, and for what people share', () => {
+    const shopper = table('person', ['mail text', 'house text']);
+    const visit = table('visit', ['house text', 'mail text']);
+    const text = (references: string): string => `${PERSON}references: [${references}]\n`;
+    const house = '{ from: shop.public.visit.house, to: shop.public.person.house }';
+    const codes = (manifest: string, person: CatalogTable) => plan(manifest, [person, visit]).problems.map(({ code }) => code);
+    expect(codes(text(house), shopper)).toEqual(['not_unique']);
+    expect(codes(text(house), { ...shopper, uniques: [['id'], ['house']] })).toEqual([]);
+    expect(codes(text('{ from: shop.public.visit.mail, to: person.email }'), shopper)).toEqual([]);
+    const turned = text('{ from: shop.public.person.house, to: shop.public.visit.house }');
+    expect(codes(`${turned}shared: [{ table: shop.public.visit, owners: shop.public.person }]\n`, shopper)).toEqual([]);
+  });
+
   test('what is further away than is followed is said', () => {
     const chain = Array.from({ length: 8 }, (_, index) =>
       table(`t${index}`, ['up int8'], { foreignKeys: [key('up', index === 0 ? 'person' : `t${index - 1}`)] }),

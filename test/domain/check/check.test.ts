@@ -206,6 +206,15 @@ describe('references', () => {
     expect(check(declared, person, visit({}))[0]).toContain('P134 the key of `p` has 2 columns');
   });
 
+  test('what is referred to is unique, or an identity', () => {
+    const declared = `${text}\nreferences: [{ from: shop.public.visit.kind, to: shop.public.person.site }]`;
+    const person = (more: object) => table('person', ['site text'], more);
+    expect(codes(check(declared, person({}), visit({}))).filter((it) => it === 'P143')).toEqual(['P143']);
+    expect(codes(check(declared, person({ uniques: [['id'], ['site']] }), visit({})))).not.toContain('P143');
+    const identity = `subjects: { p: { table: shop.public.person, key: id, identities: { site: site } } }\n${declared}`;
+    expect(codes(check(identity, person({}), visit({})))).not.toContain('P143');
+  });
+
   test('like compares with like', () => {
     expect(
       codes(check(`${text}\nreferences: [{ from: shop.public.visit.kind, to: shop.public.person.id }]`, table('person', []), visit({}))),
