@@ -22,6 +22,7 @@ import { expectedRows } from '../database/requests/expected-rows.ts';
 import { oblige } from '../database/requests/obligations.ts';
 import { heldAnywhere } from '../database/requests/held.ts';
 import { readPlanned } from '../database/requests/planned.ts';
+import { redactFound, type RedactingRun } from '../database/requests/redact.ts';
 import { removePeople } from '../database/requests/run-people.ts';
 import { readScanScope, scan } from '../database/requests/scan.ts';
 import { readScan, removeScan, scanResult } from '../database/requests/scan-result.ts';
@@ -98,11 +99,15 @@ export function erasureActivities(dependencies: ActivityDependencies) {
       const now = await clockOf(store);
       const expected = classes.flatMap((it) => expectedRows(it, plan, catalog, manifest, now));
       let read = 0;
-      for await (const { rangesDone } of scan(store, scope, plan.run, { names: plan.people === 1, expected })) {
-        Context.current().heartbeat(rangesDone);
-        read += 1;
-        await faults('scan after range');
-      }
+      const search = async (): Promise<void> => {
+        for await (const { rangesDone } of scan(store, scope, plan.run, { names: plan.people === 1, expected })) {
+          Context.current().heartbeat(rangesDone);
+          read += 1;
+          await faults('scan after range');
+        }
+      };
+      await search();
+      if (await redactDecided(context, request, { store, catalog, scope })) await search();
       // Started again once all was read, since recipients have answered say, it leaves alone what came in these weeks.
       if (read > 0 || Context.current().info.attempt > 1) {
         const work = await workOf(context, request);
@@ -182,6 +187,31 @@ export function erasureActivities(dependencies: ActivityDependencies) {
     const { store } = at(index);
     if ((await countKeys(store, plan.run)).keys > 0 || (await readCertificate(home.db, plan.run)) !== null) return;
     throw refusal('restored', `${store.name} has lost whom ${requestId} is about: nothing is erased or searched there`);
+  }
+
+  /** What was found and is decided to be redacted; true: its tables are to be searched again. */
+  async function redactDecided(
+    { plan, hash, manifest, at }: ErasureContext,
+    { requestId }: StoreRequest,
+    here: Pick<RedactingRun, 'store' | 'catalog' | 'scope'>,
+  ): Promise<boolean> {
+    const publicKey = createPublicKey(dependencies.signingKey());
+    const approval = await readApproval(home, { request: requestId, plan: hash }, approvalPolicy(manifest), publicKey);
+    const decided = approval.redacted.filter(({ column }) => column.startsWith(`${here.store.name}.`));
+    const incarnation = (await readRun(home.db, plan.run))?.incarnations[here.store.name];
+    if (decided.length === 0 || incarnation === undefined) return false;
+    let done = false;
+    const stores = [home, ...planStores(plan).map((_, index) => at(index).store)];
+    const heldElsewhere = () => heldAnywhere(stores, plan.run);
+    const run = { ...here, manifest, runId: plan.run, incarnation, names: plan.people === 1, heldElsewhere, faults };
+    for (const { column: name, found } of decided) {
+      const [table, column] = [name.slice(here.store.name.length + 1, name.lastIndexOf('.')), name.slice(name.lastIndexOf('.') + 1)];
+      const redacted = await redactFound(run, { table, column }, found);
+      if (redacted === null)
+        throw ApplicationFailure.create({ type: 'leased', message: 'Another run works on one of the tables; waiting for it to end' });
+      done ||= redacted;
+    }
+    return done;
   }
 
   async function workOf(context: ErasureContext, { requestId, index }: StoreRequest): Promise<StoreWork> {

@@ -174,6 +174,7 @@ const DONE: Readonly<Record<string, string>> = {
   overdue: 'OVERDUE',
   finish: 'certified',
   dismiss: 'dismissed',
+  redact: 'to be redacted',
   again: 'asked to search again',
   resume: 'asked to go on',
   acknowledge: 'recipient acknowledged',

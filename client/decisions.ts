@@ -8,6 +8,7 @@ import { inTransaction } from '../database/store.ts';
 import { SHOWN_HASH } from '../domain/canonical.ts';
 import type { Actor } from '../domain/requests/actor.ts';
 import { hasOpened, mayDecide, type Approval, type ApprovalPolicy, type Decision, type DecisionKind } from '../domain/requests/decision.ts';
+import { readRedaction } from '../domain/requests/redaction.ts';
 import { approvalPolicy } from '../domain/requests/policy.ts';
 import { actorOf } from './actors.ts';
 import { requireHome } from './migrate.ts';
@@ -155,10 +156,12 @@ function checkOrder({ decision, reason, about }: DecisionOrder): void {
   if (reason === undefined && decision !== 'approve') throw new Refused(`To ${decision} needs a reason`);
   if (reason !== undefined && !REASON.test(reason))
     throw new Refused('A reason is a code of small letters, digits and underscores, such as plan_too_wide: no text about people');
-  const names = decision === 'dismiss' || decision === 'give_up';
+  const names = decision === 'dismiss' || decision === 'redact' || decision === 'give_up';
   if ((about === undefined) === names)
-    throw new Refused('To dismiss needs a table or column that it is about, to give up a recipient, and nothing else does');
+    throw new Refused('To dismiss or to redact needs a table or column that it is about, to give up a recipient, and nothing else does');
   if (about !== undefined && decision === 'dismiss' && !ABOUT.test(about))
     throw new Refused('What is dismissed is named as store.schema.table.column');
+  if (about !== undefined && decision === 'redact' && readRedaction(about) === null)
+    throw new Refused('What is redacted is named as store.schema.table.column, with the hash of what was shown');
   if (about !== undefined && decision === 'give_up' && !RECIPIENT.test(about)) throw new Refused('A recipient is named as in the manifest');
 }

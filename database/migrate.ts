@@ -28,6 +28,7 @@ import * as home0023 from './migrations/0023-plans-home.ts';
 import * as store0025 from './migrations/0025-search.ts';
 import * as store0026 from './migrations/0026-forget.ts';
 import * as home0026 from './migrations/0026-forget-home.ts';
+import * as home0026redact from './migrations/0026-redact-home.ts';
 
 const STORE_MIGRATIONS = {
   '0001-store': store0001,
@@ -70,6 +71,7 @@ const HOME_MIGRATIONS = {
   '0025-search': store0025,
   '0026-forget': store0026,
   '0026-forget-home': home0026,
+  '0026-redact-home': home0026redact,
 };
 
 type Migrations = Readonly<Record<string, { statements: readonly string[]; up(db: Kysely<unknown>): Promise<void> }>>;

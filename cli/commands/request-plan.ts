@@ -4,9 +4,6 @@ import { planEnvelopeNow } from '../../client/requests/envelope.ts';
 import {
   approveRequest,
   certificateOf,
-  dismissHits,
-  searchAgain,
-  foundHits,
   planBatch,
   planBulk,
   planOfRequest,
@@ -21,21 +18,14 @@ import { handOver } from '../certificate.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { examples } from '../help.ts';
-import { textTable } from '../table.ts';
 import { envelopePlanText } from './request-envelope.ts';
+import { requestFound } from './request-found.ts';
 import { requestPlanText } from '../request-plan-text.ts';
 
 const NUMBER = 'its number, such as R-1001, or that of a batch, such as B-1001';
 
 export function requestPlans(context: Context): Command[] {
-  return [
-    planCommand(context),
-    approveCommand(context),
-    foundCommand(context),
-    dismissCommand(context),
-    resumeCommand(context),
-    certificateCommand(context),
-  ];
+  return [planCommand(context), approveCommand(context), ...requestFound(context), resumeCommand(context), certificateCommand(context)];
 }
 
 interface PlanFlags {
@@ -140,62 +130,6 @@ function approveCommand(context: Context): Command {
         if (approval.approved)
           io.out(`${colours.green('✓')} ${id} is approved: a worker carries it out. Follow it: probity request status ${id} --watch`);
         else io.out(`${id}: ${approval.by.length} of ${approval.needed} approvals; somebody else must approve it, too`);
-      });
-    });
-  return withoutTokenOption(command);
-}
-
-function foundCommand(context: Context): Command {
-  const { io, colours } = context;
-  return new Command('found')
-    .description('Tell where the scan found the person although the plan keeps nothing there; exit code 1 when it did.')
-    .argument('<id>', NUMBER)
-    .option('--again', 'what was found has been erased by hand: have a worker search those tables again')
-    .addHelpText('after', examples('probity request found R-1001', 'probity request found R-1001 --again'))
-    .action(async (id: string, { again }: { readonly again?: true }, command: Command) => {
-      await context.withProject(command, async (project, { json, actor }) => {
-        if (again === true) {
-          await searchAgain(project, id, { actor });
-          return io.out(
-            json
-              ? JSON.stringify({ request: id, again: true })
-              : `${colours.green('✓')} a worker searches those tables again: probity request status ${id}`,
-          );
-        }
-        const found = await foundHits(project, id);
-        if (found.length > 0) context.exit(EXIT.findings);
-        if (json) return io.out(JSON.stringify(found, null, 2));
-        if (found.length === 0) return io.out('Nothing was found that is not explained');
-        const titles = ['store', 'table', 'column', 'identity', 'rows'].map((title) => ({ title }));
-        const rows = found.map((it) => [it.store, it.table.replace(/^public\./, ''), it.column, it.identity, String(it.rows)]);
-        io.out(textTable(titles, rows, io.width));
-        io.out(`Where they lie stands in probity.run_hit of the store. Erase what is theirs, and: probity request found ${id} --again`);
-        io.out(
-          `Where it is not theirs, or may stay: probity request dismiss ${id} --about STORE.SCHEMA.TABLE.COLUMN --reason not_the_person`,
-        );
-      });
-    });
-}
-
-function dismissCommand(context: Context): Command {
-  const { io, colours } = context;
-  const command = new Command('dismiss')
-    .description('Say, signed, that what the scan found in a table or a column may stay: then the workers go on.')
-    .argument('<id>', NUMBER)
-    .requiredOption('--about <name>', 'store.schema.table or store.schema.table.column')
-    .requiredOption('--reason <code>', 'a code such as not_the_person; no text about people')
-    .addHelpText(
-      'after',
-      examples('PROBITY_ACTOR_TOKEN=… probity request dismiss R-1001 --about shop.public.memo.body --reason not_the_person'),
-    )
-    .action(async (id: string, flags: { readonly about: string; readonly reason: string }, self: Command) => {
-      await context.withProject(self, async (project, { json }) => {
-        const { decision } = await dismissHits(project, id, flags, await readActorToken(context));
-        io.out(
-          json
-            ? JSON.stringify(decision, null, 2)
-            : `${colours.green('✓')} dismissed, signed by ${decision.statement.actor}; a worker goes on`,
-        );
       });
     });
   return withoutTokenOption(command);

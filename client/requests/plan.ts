@@ -239,7 +239,7 @@ async function found({ home }: Project, id: string): Promise<Planned> {
 }
 
 /** What is decided about one request of a batch would be decided about all of them. */
-async function refuseMember({ home }: Project, id: string, verb: string): Promise<void> {
+export async function refuseMember({ home }: Project, id: string, verb: string): Promise<void> {
   const batch = await planIdOf(home, id);
   if (batch !== id) throw new Refused(`${id} goes with ${batch}, which is decided as a whole: probity request ${verb} ${batch}`);
 }

@@ -38,6 +38,13 @@ export interface Revealed {
 /** A sentence, not a file. */
 const LONGEST_WHY = 300;
 
+/** As it is kept. */
+export function reasonToLook(why: string): string {
+  const reason = why.trim();
+  if (reason === '' || reason.length > LONGEST_WHY) throw new Refused(`A look needs its reason, in at most ${LONGEST_WHY} characters`);
+  return reason;
+}
+
 /**
  * Whom a request, or each of a batch, is about now: as the consent ledger, the requester, the plan and the stores know them. That an officer
  * looked, and why, has committed before anything is read. `why` is kept as it was given, in a row that can be deleted. Throws `Refused` for
@@ -49,8 +56,7 @@ export async function revealPeople(
   { why, limit }: { readonly why: string; readonly limit: number },
   token: string,
 ): Promise<Revealed> {
-  const reason = why.trim();
-  if (reason === '' || reason.length > LONGEST_WHY) throw new Refused(`A look needs its reason, in at most ${LONGEST_WHY} characters`);
+  const reason = reasonToLook(why);
   await requireHome(project);
   const { home, stores, manifest } = project;
   const actor = await actorOf(home.db, token);

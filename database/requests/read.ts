@@ -68,7 +68,7 @@ export async function readEvents(home: Store, requestId: string): Promise<Reques
   const { rows } = await translating(home, () =>
     sql<RequestEvent>`
       select e.verb, e.state, e.actor, e.at, e.code from probity.request_event e
-      where e.request_id = ${requestId} or (e.verb in ('wait', 'dismiss', 'again') and e.request_id = (
+      where e.request_id = ${requestId} or (e.verb in ('wait', 'dismiss', 'redact', 'again') and e.request_id = (
         select r.batch_id from probity.request r where r.request_id = ${requestId}))
       order by e.event_id`.execute(home.db),
   );

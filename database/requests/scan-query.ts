@@ -53,10 +53,6 @@ export interface CandidateQuery {
 export function candidateRows(query: CandidateQuery): RawBuilder<CandidateRow> {
   const { table, places, index, limit } = query;
   const values = probesOf(table).map((probe) => (probe.how === 'text' ? sql`${ident('t', probe.column)}::text` : wholeValue(probe.named)));
-  const location =
-    table.primaryKey === null
-      ? sql`case when ${isPartitioned(query)}::boolean then t.tableoid::text else '' end || t.ctid::text`
-      : sql`jsonb_build_array(${sql.join(table.primaryKey.map((column) => sql`${ident('t', column)}::text`))})::text`;
   const texts = table.text.filter((column) => !isUuid(table, column));
   const looked = index.texts.length > 0 && texts.length > 0;
   const few = index.texts.length <= FEW_TERMS;
@@ -64,7 +60,7 @@ export function candidateRows(query: CandidateQuery): RawBuilder<CandidateRow> {
   const standing = few ? index.texts.map(standsIn) : [holdsToken(sql`b.body`, columns, index)];
   const body = sql`cross join lateral (${few ? oneText(texts) : eachText(texts)} offset 0) b`;
   return sql<CandidateRow>`
-    select ${location} as location, array[${sql.join(values.map((value) => sql`case when octet_length(${value}) <= ${MOST_VALUE} then ${value} end`))}]::text[] as values,
+    select ${locationOf(query)} as location, array[${sql.join(values.map((value) => sql`case when octet_length(${value}) <= ${MOST_VALUE} then ${value} end`))}]::text[] as values,
       array[${sql.join(values.map((value) => sql`coalesce(octet_length(${value}) > ${MOST_VALUE}, false)`))}]::boolean[] as too_long,
       ${places ? PLACE : sql`''`} as place
     from ${rowsOf(query)} as t ${looked ? body : sql``}
@@ -93,6 +89,14 @@ function plainText(column: string): RawBuilder<unknown> {
 export const PLACE = sql`t.tableoid::text || t.ctid::text`;
 
 type Part = Pick<CandidateQuery, 'table' | 'relation' | 'range'>;
+
+/** Where a row `t` is found again: its primary key, or its place. */
+export function locationOf(part: Part): RawBuilder<string> {
+  const { primaryKey } = part.table;
+  return primaryKey === null
+    ? sql<string>`case when ${isPartitioned(part)}::boolean then t.tableoid::text else '' end || t.ctid::text`
+    : sql<string>`jsonb_build_array(${sql.join(primaryKey.map((column) => sql`${ident('t', column)}::text`))})::text`;
+}
 
 /** The rows of a partition or a table itself; what inherits from it is a table of its own. */
 export function rowsOf(part: Part): RawBuilder<unknown> {

@@ -1,11 +1,12 @@
 import { createPublicKey, sign, verify, type KeyObject } from 'node:crypto';
 import { canonicalJson } from '../canonical.ts';
 import { keyId } from '../evidence/certificate.ts';
+import { readRedaction, type Redaction } from './redaction.ts';
 
 export const DECISION_FORMAT = 'probity-decision/1';
 
-/** `approve` and `reject` are about a plan; `dismiss` about what the scan after it found; `give_up` about a recipient that nobody tells. `preapprove` about an envelope. */
-export type DecisionKind = 'approve' | 'reject' | 'dismiss' | 'give_up' | 'preapprove';
+/** `approve` and `reject` are about a plan; `dismiss` and `redact` about what the scan after it found; `give_up` about a recipient that nobody tells. `preapprove` about an envelope. */
+export type DecisionKind = 'approve' | 'reject' | 'dismiss' | 'redact' | 'give_up' | 'preapprove';
 
 /** What a pre-approval has in the place of a request’s number; `plan` is then the envelope’s hash. */
 export const ENVELOPE_ID = 'envelope';
@@ -17,7 +18,7 @@ export interface DecisionStatement {
   /** Hash of the plan. */
   readonly plan: string;
   readonly decision: DecisionKind;
-  /** What is dismissed, such as `store.schema.table.column`, or the recipient that is given up; null where the decision is about the whole plan. */
+  /** What is dismissed or redacted, such as `store.schema.table.column`, or the recipient that is given up; null where the decision is about the whole plan. */
   readonly about: string | null;
   /** A code such as `plan_too_wide`; null where none was asked for. */
   readonly reason: string | null;
@@ -72,6 +73,8 @@ export interface Approval {
   readonly unverified: number;
   /** What was dismissed: each by somebody who may decide and has not opened the request. */
   readonly dismissed: readonly string[];
+  /** What is to be redacted: decided in the same way. */
+  readonly redacted: readonly Redaction[];
   /** Recipients that need not be told, and why: decided in the same way. */
   readonly givenUp: readonly { readonly recipient: string; readonly reason: string }[];
 }
@@ -100,6 +103,7 @@ export function judgeApproval(
     rejectedBy,
     unverified: letting.length - valid.length,
     dismissed: [...new Set(counted.flatMap(({ decision, about: what }) => (decision === 'dismiss' && what !== null ? [what] : [])))],
+    redacted: counted.flatMap(({ decision, about: what }) => (decision === 'redact' && what !== null ? (readRedaction(what) ?? []) : [])),
     givenUp: counted.flatMap(({ decision, about: recipient, reason }) =>
       decision === 'give_up' && recipient !== null && reason !== null ? [{ recipient, reason }] : [],
     ),

@@ -3,6 +3,7 @@ import type { EvidenceRecord } from '../evidence/chain.ts';
 import { foundText } from './kept.ts';
 import { groundsText } from './kinds.ts';
 import { namedRows, planStores, unsearchedText, type ErasurePlan, type PlannedAsk } from './plan.ts';
+import { redactionStatements } from './redaction.ts';
 import { scanSentence, type ScanResult } from './scan.ts';
 
 /** The kind of the step that says how a store stands at the end. */
@@ -178,7 +179,17 @@ export function erasureStatements(plan: ErasurePlan, records: readonly EvidenceR
   const seen = scans.map((scan) => `${scan.store}: the scan read ${scanSentence(scan)}`);
   const unsearched = (plan.unsearched ?? []).map((it) => `not searched for: ${unsearchedText(it)}`);
   const kept = foundInKept(scans).map((it) => `${it.table}: ${foundText(it)}`);
-  return [...about, ...closings, ...masksOf(plan), ...floorsOf(plan), ...seen, ...kept, ...unsearched, ...BEYOND];
+  return [
+    ...about,
+    ...closings,
+    ...masksOf(plan),
+    ...floorsOf(plan),
+    ...redactionStatements(records),
+    ...seen,
+    ...kept,
+    ...unsearched,
+    ...BEYOND,
+  ];
 }
 
 /** Which columns of rows that stay were masked, and which the company chose to leave. */

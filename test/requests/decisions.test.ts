@@ -43,6 +43,7 @@ test('one approver who has not opened the request approves; the decision is sign
     rejectedBy: [],
     unverified: 0,
     dismissed: [],
+    redacted: [],
     givenUp: [],
   });
   const { decision, approval } = await approve(anna);
