@@ -1,9 +1,11 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { issueCertificate } from '../database/certificates.ts';
+import { StoreError } from '../database/errors.ts';
 import { runRecords } from '../database/ledger.ts';
 import { releaseLease, takeLease, whileLeased, type Lease } from '../database/lease.ts';
 import { acceptIncarnations, approveRun, setRunState } from '../database/runs.ts';
+import { attachAgain } from '../database/retention/detach.ts';
 import { dropPartitions } from '../database/retention/drop.ts';
 import { runLane, type LaneResult } from '../database/retention/lane.ts';
 import type { LaneWork } from '../database/retention/work.ts';
@@ -58,6 +60,9 @@ export interface RecheckReport {
 
 const RESTORED =
   'a store was not what it was when the run began (restored, copied or failed over); a person let the run go on or cancelled it';
+
+/** Some minutes, by the retries of the workflow. */
+const ATTACH_ATTEMPTS = 15;
 
 const PROOFS_FAILED = 'the pruning of consent records ended in an error; the next run goes on with it';
 
@@ -139,15 +144,22 @@ export function retentionActivities(dependencies: ActivityDependencies) {
       return { remaining, units: context.target.plan.units.flatMap((unit, index) => (units.includes(unit.oid) ? [index] : [])), seq };
     });
 
+  /** Gives a table back that the run does not work on to its end, with the partitions that it has detached. */
   const releaseTable = (request: { readonly runId: string; readonly index: number; readonly fence: number }): Promise<void> =>
     guarded(async () => {
       const context = await runContext(dependencies, cache, request.runId);
-      const table = tablePlan(context, request.index);
-      await releaseLease(dependencies.store(context.manifest, table.store), {
-        table: table.table,
-        runId: request.runId,
-        fence: request.fence,
-      });
+      const plan = tablePlan(context, request.index);
+      const store = dependencies.store(context.manifest, plan.store);
+      const lease = { table: plan.table, runId: request.runId, fence: request.fence };
+      const incarnation = context.run.incarnations[plan.store] ?? '';
+      try {
+        await attachAgain({ store, runId: request.runId, plan, lease, incarnation }, faults);
+      } catch (error) {
+        // What cannot be attached again in all this time is named by the check.
+        if (error instanceof StoreError && error.retryable && Context.current().info.attempt < ATTACH_ATTEMPTS) throw error;
+        if (!(error instanceof StoreError)) throw error;
+      }
+      await releaseLease(store, lease);
     });
 
   /** How many contents of consent records have been out of force for long enough. Reads only. */

@@ -1,6 +1,15 @@
 import type { Catalog } from '../domain/catalog.ts';
 import { assemble } from './catalog/assemble.ts';
-import { readColumns, readConstraints, readIndexes, readRules, readServer, readTables, readTriggers } from './catalog/queries.ts';
+import {
+  readColumns,
+  readConstraints,
+  readDetached,
+  readIndexes,
+  readRules,
+  readServer,
+  readTables,
+  readTriggers,
+} from './catalog/queries.ts';
 import { StoreError } from './errors.ts';
 import { inTransaction, type Store } from './store.ts';
 
@@ -49,6 +58,7 @@ export async function readCatalog(store: Store): Promise<Catalog> {
       const indexes = await readIndexes(trx);
       const triggers = await readTriggers(trx);
       const rules = await readRules(trx);
+      const detached = await readDetached(trx);
       return assemble(store.name, {
         server,
         tables,
@@ -57,6 +67,7 @@ export async function readCatalog(store: Store): Promise<Catalog> {
         indexes,
         triggers,
         rules,
+        detached,
       });
     },
   );

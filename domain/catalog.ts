@@ -14,6 +14,17 @@ export interface Catalog {
   readonly tables: Readonly<Record<string, CatalogTable>>;
   /** Left out where it was not asked for. */
   readonly path?: SearchPath;
+  /** Partitions that a purge of ours has detached and neither dropped nor attached again. */
+  readonly detached?: readonly DetachedPartition[];
+}
+
+export interface DetachedPartition {
+  /** `schema.table` */
+  readonly table: string;
+  readonly parent: string;
+  /** As Postgres prints it: `FOR VALUES FROM … TO …`. */
+  readonly bound: string;
+  readonly run: string;
 }
 
 /** Where our role's statements look for operators, functions and types, as far as it is anybody's whom we do not trust. */
@@ -142,4 +153,14 @@ export interface CatalogTrigger {
   readonly level: 'row' | 'statement';
   readonly events: readonly ('insert' | 'update' | 'delete' | 'truncate')[];
   readonly enabled: boolean;
+  readonly function: string;
+  readonly writes: TriggerWrites;
+}
+
+/** What the text of a trigger's function says that it writes. */
+export interface TriggerWrites {
+  /** `schema.table` of each table that it names. */
+  readonly tables: readonly string[];
+  /** There is more that its text does not tell. */
+  readonly more: boolean;
 }

@@ -338,6 +338,16 @@ export const CODES = {
     title: 'A reference that cannot mean that',
     help: '`as` says whose a row is, so the reference must lead to people; a subject’s own row is about that subject; and only references that name people themselves can name several owners. `with` names columns that go from a row that stays.',
   },
+  P152: {
+    severity: 'warning',
+    title: 'A trigger that may copy what goes',
+    help: 'Its function is read for what it writes, as far as its text tells; functions that it calls, statements that it makes up and other languages are not seen into. Declare the table that it writes with a rule of its own and references to the subject, so that its rows go too, or drop the trigger.',
+  },
+  P153: {
+    severity: 'warning',
+    title: 'A partition that a purge has detached',
+    help: 'The purge was ended between detaching and dropping it, and could not attach it again: its rows stand outside of every plan. While the purge still runs there is nothing to do; otherwise attach it by the statement named, and the next purge takes it.',
+  },
   P160: {
     severity: 'error',
     title: 'A stranger’s object could run as our role',

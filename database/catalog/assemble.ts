@@ -4,6 +4,7 @@ import type {
   CatalogIndex,
   CatalogTable,
   CatalogTrigger,
+  DetachedPartition,
   ForeignKey,
   Partition,
   Partitioning,
@@ -11,6 +12,7 @@ import type {
 import { parseBounds } from './bounds.ts';
 import type { ColumnRow, ConstraintRow, IndexRow, RuleRow, ServerRow, TableRow, TriggerRow } from './queries.ts';
 import { refusal } from './refusal.ts';
+import { writesOf } from './writes.ts';
 
 export interface CatalogRows {
   readonly server: ServerRow;
@@ -20,6 +22,7 @@ export interface CatalogRows {
   readonly indexes: readonly IndexRow[];
   readonly triggers: readonly TriggerRow[];
   readonly rules: readonly RuleRow[];
+  readonly detached: readonly DetachedPartition[];
 }
 
 /** Puts the answers of `pg_catalog` together into the catalog that the rules reason over. */
@@ -41,6 +44,7 @@ export function assemble(store: string, rows: CatalogRows): Catalog {
       .flatMap((k) => [k.relation, ...(k.referenced === null ? [] : [k.referenced])]),
   );
 
+  const known = new Set(ids.values());
   const tables: Record<string, CatalogTable> = {};
   for (const row of rows.tables) {
     const own = constraints(row.oid);
@@ -57,7 +61,7 @@ export function assemble(store: string, rows: CatalogRows): Catalog {
       checks: own.flatMap((k) => (k.contype === 'c' && k.definition !== null ? [{ name: k.name, definition: k.definition }] : [])),
       foreignKeys: own.flatMap((k) => toForeignKey(k, ids)),
       indexes: indexes(row.oid).map(toIndex),
-      triggers: triggers(row.oid).map(toTrigger),
+      triggers: triggers(row.oid).map((trigger) => toTrigger(trigger, server.role, known)),
       rules: rules(row.oid).map((rule) => rule.name),
       rowSecurity: {
         enabled: row.rls_enabled,
@@ -86,6 +90,7 @@ export function assemble(store: string, rows: CatalogRows): Catalog {
     database: server.database,
     role,
     tables,
+    detached: rows.detached,
   };
 }
 
@@ -223,13 +228,15 @@ const EVENTS = [
   [32, 'truncate'],
 ] as const;
 
-function toTrigger(row: TriggerRow): CatalogTrigger {
+function toTrigger(row: TriggerRow, role: string, known: ReadonlySet<string>): CatalogTrigger {
   return {
     name: row.name,
     timing: row.bits & INSTEAD ? 'instead' : row.bits & BEFORE ? 'before' : 'after',
     level: row.bits & ROW ? 'row' : 'statement',
     events: EVENTS.flatMap(([bit, event]) => (row.bits & bit ? [event] : [])),
     enabled: row.enabled,
+    function: row.function,
+    writes: writesOf(row, role, known),
   };
 }
 

@@ -1,4 +1,5 @@
 import { sql, type Kysely } from 'kysely';
+import type { DetachedPartition } from '../../domain/catalog.ts';
 
 /**
  * The questions to `pg_catalog`, one set-based query each, so that a thousand tables cost what ten do. Everything is
@@ -223,15 +224,24 @@ export interface TriggerRow {
   /** Bits of `pg_trigger.tgtype`. */
   readonly bits: number;
   readonly enabled: boolean;
+  readonly function: string;
+  readonly language: string;
+  readonly source: string;
+  /** The search path that the function sets for itself. */
+  readonly path: string | null;
 }
 
 /** Triggers of the owner; those by which Postgres implements constraints are internal. `R` fires only on a replica. */
 export async function readTriggers(db: Kysely<unknown>): Promise<readonly TriggerRow[]> {
   const { rows } = await sql<TriggerRow>`
     with ${wanted}
-    select t.tgrelid::int8 as relation, t.tgname as name, t.tgtype::int as bits, t.tgenabled in ('O', 'A') as enabled
+    select t.tgrelid::int8 as relation, t.tgname as name, t.tgtype::int as bits, t.tgenabled in ('O', 'A') as enabled,
+           f.oid::pg_catalog.regproc::text as function, l.lanname as language, f.prosrc as source,
+           (select pg_catalog.substr(c, 13) from pg_catalog.unnest(f.proconfig) c where pg_catalog.starts_with(c, 'search_path=')) as path
       from wanted w
       join pg_catalog.pg_trigger t on t.tgrelid = w.oid and not t.tgisinternal
+      join pg_catalog.pg_proc f on f.oid = t.tgfoid
+      join pg_catalog.pg_language l on l.oid = f.prolang
      order by t.tgrelid, t.tgname`.execute(db);
   return rows;
 }
@@ -249,5 +259,24 @@ export async function readRules(db: Kysely<unknown>): Promise<readonly RuleRow[]
       from wanted w
       join pg_catalog.pg_rewrite r on r.ev_class = w.oid and r.ev_type <> '1' and r.ev_enabled <> 'D'
      order by r.ev_class, r.rulename`.execute(db);
+  return rows;
+}
+
+/** Intents of purges to drop a partition that were neither carried out nor taken back, of partitions that are still there. */
+export async function readDetached(db: Kysely<unknown>): Promise<readonly DetachedPartition[]> {
+  const { rows: may } = await sql<{ it: boolean | null }>`
+    select pg_catalog.bool_and(pg_catalog.has_schema_privilege(n.oid, 'usage') and pg_catalog.has_table_privilege(c.oid, 'select')) as it
+      from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+     where n.nspname = 'probity' and c.relname = 'step'`.execute(db);
+  if (may[0]?.it !== true) return [];
+  const { rows } = await sql<DetachedPartition>`
+    select s.next_cursor ->> 'unit' as table, s.body ->> 'table' as parent, s.next_cursor ->> 'bound' as bound, s.run_id as run
+      from probity.step s
+      join pg_catalog.pg_namespace n on n.nspname = pg_catalog.split_part(s.next_cursor ->> 'unit', '.', 1)
+      join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = pg_catalog.split_part(s.next_cursor ->> 'unit', '.', 2)
+     where s.kind = 'detach-intent' and not c.relispartition
+       and not exists (select from probity.step d
+                        where d.run_id = s.run_id and d.kind = 'drop' and d.next_cursor ->> 'unit' = s.next_cursor ->> 'unit')
+     order by 1, 4`.execute(db);
   return rows;
 }

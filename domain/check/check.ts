@@ -7,7 +7,9 @@ import { checkActions } from './actions.ts';
 import { checkChildren } from './children.ts';
 import { checkConsents } from './consents.ts';
 import { storeCheck, type PlaceOf } from './context.ts';
+import { checkCopies } from './copies.ts';
 import { checkCycles } from './cycles.ts';
+import { checkDetached } from './detached.ts';
 import { checkLookUps } from './look-ups.ts';
 import { checkMinimisation } from './minimise.ts';
 import { checkNames } from './names.ts';
@@ -46,6 +48,8 @@ const RULES = [
   checkReferences,
   checkLookUps,
   checkAccess,
+  checkCopies,
+  checkDetached,
   checkPath,
   checkSubjects,
   checkRoles,

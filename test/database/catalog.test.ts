@@ -220,6 +220,8 @@ describe.each([18, 15])('the catalog of Postgres %i', (major) => {
         level: 'statement',
         events: ['insert', 'truncate'],
         enabled: false,
+        function: 'app.nothing',
+        writes: { tables: [], more: false },
       },
       {
         name: 'on_delete',
@@ -227,6 +229,8 @@ describe.each([18, 15])('the catalog of Postgres %i', (major) => {
         level: 'row',
         events: ['delete', 'update'],
         enabled: true,
+        function: 'app.nothing',
+        writes: { tables: [], more: false },
       },
     ]);
     expect(table('app.view_log_01').triggers.map(({ name }) => name)).toEqual(['on_view']);

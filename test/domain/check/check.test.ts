@@ -305,7 +305,15 @@ describe('access', () => {
     expect(lacking({ rules: ['no_delete'] })).toEqual(['error P123 drop rule "no_delete" on "public"."visit"']);
     expect(lacking({ kind: 'view' })[0]).toContain('error P124');
     expect(lacking({ refused: 'it is inherited' })[0]).toContain('error P124');
-    const trigger = { name: 't', timing: 'before', level: 'row', events: ['delete'], enabled: true } as const;
+    const trigger = {
+      name: 't',
+      timing: 'before',
+      level: 'row',
+      events: ['delete'],
+      enabled: true,
+      function: 'f',
+      writes: { tables: [], more: false },
+    } as const;
     expect(lacking({ triggers: [trigger] })).toEqual(['warning P132 ']);
     expect(lacking({ triggers: [{ ...trigger, timing: 'after' }] })).toEqual([]);
     expect(lacking({ triggers: [{ ...trigger, enabled: false }] })).toEqual([]);

@@ -5,6 +5,7 @@ import { readCatalog } from '../../../database/catalog.ts';
 import { openStore } from '../../../database/store.ts';
 import { checkManifest } from '../../../domain/check/check.ts';
 import { parseManifestText } from '../../../manifest/load.ts';
+import type { Problem } from '../../../manifest/problem.ts';
 import { freshDatabase, type FreshDatabase } from '../../support/databases.ts';
 
 // Roles belong to the server, which other tests use too.
@@ -61,16 +62,18 @@ afterAll(async () => {
   await database.drop();
 });
 
-async function check(url: string): Promise<string[]> {
+async function problemsOf(url: string, text = MANIFEST): Promise<Problem[]> {
   const store = openStore({ name: 'shop', url });
   try {
-    const { manifest, source } = parseManifestText(MANIFEST);
-    const problems = checkManifest(manifest!, source.place, { shop: await readCatalog(store) });
-    return problems.map((it) => `${it.place?.line} ${it.severity} ${it.code}`).toSorted();
+    const { manifest, source } = parseManifestText(text);
+    return checkManifest(manifest!, source.place, { shop: await readCatalog(store) });
   } finally {
     await store.close();
   }
 }
+
+const check = async (url: string): Promise<string[]> =>
+  (await problemsOf(url)).map((it) => `${it.place?.line} ${it.severity} ${it.code}`).toSorted();
 
 test('the owner sees what is wrong with a schema', async () => {
   expect(await check(database.url)).toEqual([
@@ -92,4 +95,48 @@ test('a reader also sees what it may not do', async () => {
   expect(found).toContain('6 error P111'); // row security
   expect(found).toContain('8 error P125'); // no SELECT on parts
   expect(found).toContain('4 warning P125'); // no DELETE on a, while observing
+});
+
+test('triggers that may copy what goes are named with what they write, as far as their text tells', async () => {
+  const fresh = await freshDatabase();
+  const { url } = fresh;
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query(`
+    create schema audit;
+    create table audit.log (t text);
+    create table archive (t text);
+    create table "Odd One" (t text);
+    create table a (id int primary key, at date);
+    create table b (id int primary key, at date, note text);
+    create function by_path() returns trigger language plpgsql set search_path = audit, public as
+      $$ begin /* insert into archive */ INSERT INTO log select old::text; return null; end $$;
+    create function by_name() returns trigger language plpgsql as
+      $$ begin insert into archive values (old.id); insert into "Odd One" values (old.id); update a set id = id; return null; end $$;
+    create function made_up() returns trigger language plpgsql as $$ begin execute format('insert into %I select $1', tg_argv[0]) using old.id; return null; end $$;
+    create function harmless() returns trigger language plpgsql as $$ begin perform pg_notify('gone', ''); return null; end $$;
+    create trigger path after delete on a for each row execute function by_path();
+    create trigger named after delete or update on a for each row execute function by_name();
+    create trigger dynamic after delete on a for each row execute function made_up('archive');
+    create trigger quiet after delete on a for each row execute function harmless();
+    create trigger masked after update on b for each row execute function by_name();
+    create trigger unmasked after delete on b for each row execute function by_name();`);
+  await client.end();
+  const manifest = `organisation: O
+stores: { shop: { url: x } }
+tables:
+  shop.public.a: { retention: { keep: P1Y, after: at } }
+  shop.public.b: { retention: { keep: P1Y, after: at, then: { mask: { note: null } } } }
+  shop.public.archive: {}
+ignore: { shop.public.Odd One: x }
+`;
+  const told = (await problemsOf(url, manifest)).filter(({ code }) => code === 'P152');
+  expect(told.map(({ place, message }) => `${place?.line} ${message}`)).toEqual([
+    '4 the trigger `dynamic` runs after delete on `public.a`; what its function public.made_up writes cannot be told',
+    '4 the trigger `named` runs after delete on `public.a` and may write to `public.Odd One`, `public.archive`',
+    '4 the trigger `path` runs after delete on `public.a` and may write to `audit.log`',
+    '5 the trigger `masked` runs after update on `public.b` and may write to `public.Odd One`, `public.a`, `public.archive`',
+  ]);
+  expect(told[2]!.fix).toBe('declare `shop.audit.log`, or drop trigger "path" on "public"."a"');
+  await fresh.drop();
 });
