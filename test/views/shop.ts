@@ -223,6 +223,9 @@ function input(analyst: string, rival: string): ManifestInput {
       { from: 'support.public.call.customer_id', to: 'customer' },
       { from: 'shop.public.page_view.customer_id', to: 'customer' },
       { from: 'shop.public.event.customer_id', to: 'customer' },
+      // Whom an order is sent to, it is about, too: both must allow its use.
+      { from: 'shop.public.orders.customer_id', to: 'customer', as: 'owner' },
+      { from: 'shop.public.orders.ship_to', to: 'shop.public.address.address_id', as: 'owner' },
       { from: 'shop.public.note.entity_id', when: { entity_type: 'customer' }, to: 'customer' },
       { from: 'shop.public.note.entity_id', when: { entity_type: 'order' }, to: 'shop.public.orders.order_id' },
       { from: 'shop.public.note.entity_id', when: { entity_type: 'household' }, to: 'shop.public.household.household_id' },
