@@ -41,7 +41,8 @@ export function toCanonical(parsed: ParsedManifest): Manifest {
     purposes: mapValues(parsed.purposes, (purpose) => ({
       basis: purpose.basis,
       description: purpose.description ?? null,
-      ends: purpose.ends ?? null,
+      ends: purpose.ends === 'on_request' ? null : (purpose.ends ?? null),
+      endsOnRequest: purpose.ends === 'on_request',
       while: purpose.while ?? null,
       roles: purpose.roles,
       objection: purpose.objection ?? null,

@@ -127,6 +127,11 @@ export const CODES = {
     title: 'A column that says who somebody is, and is to outlast an erasure',
     help: '`on_erase: keep` leaves it in rows that stay although an erasure is about them. Allowed for a reason: say it in `because` of the column; the plan and the certificate show it.',
   },
+  P031: {
+    severity: 'error',
+    title: 'An end on request of what no contract is',
+    help: '`ends: on_request` says that a contract ends when the person asks for erasure. A consent ends when it is withdrawn, interests of yours end with an erasure anyway, and a duty or a task does not end by asking.',
+  },
   P035: {
     severity: 'error',
     title: 'A promise that nothing carries out',

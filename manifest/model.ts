@@ -67,6 +67,8 @@ export interface Purpose {
   readonly description: string | null;
   /** The purpose ends for a subject at this time. */
   readonly ends: ColumnId | null;
+  /** It ends for a subject when they ask for erasure, whatever else keeps a contract. No column knows that time, so `ends` is null. */
+  readonly endsOnRequest: boolean;
   /** The condition under which the basis holds, in words. */
   readonly while: string | null;
   /** Roles of people that it serves, in words. */

@@ -1,8 +1,11 @@
 import { basesOf, basisOf, channelsOf, isChosen, isOptIn, regimesOf } from './basis.ts';
-import type { Manifest, Purpose } from './model.ts';
+import type { Basis, Manifest, Purpose } from './model.ts';
 import { nearest } from './nearest.ts';
 import { KEY, type Path } from './problem.ts';
 import type { Add } from './validation.ts';
+
+/** What a request for erasure does not end. */
+const UNASKED: readonly Basis[] = ['legal_obligation', 'vital_interests', 'public_task'];
 
 /** Roles behind which no view can hide a row: the usual superuser, everybody, and Postgres's own. */
 const TOO_MIGHTY = /^(postgres|public|root|pg_.*|rds_?superuser|cloudsqlsuperuser|azure_pg_admin)$/i;
@@ -14,6 +17,7 @@ export function purposes(manifest: Manifest, add: Add): void {
     basisKeys(manifest, purpose, at, add);
     mixed(manifest, name, purpose, at, add);
     settings(manifest, name, purpose, at, add);
+    endOnRequest(manifest, name, purpose, at, add);
     readers(purpose, at, add);
   }
 }
@@ -80,6 +84,16 @@ function settings(manifest: Manifest, name: string, purpose: Purpose, at: Path, 
       `no subject says when it was born, and children must opt in: \`${name}\` is denied to all without a parent’s grant`,
       fix,
     );
+}
+
+/** Only a contract is the person's to end by asking: a consent ends by withdrawal, and a duty does not ask them. */
+function endOnRequest(manifest: Manifest, name: string, purpose: Purpose, at: Path, add: Add): void {
+  const other = basesOf(purpose, manifest).find((it) => it !== 'contract');
+  if (!purpose.endsOnRequest || other === undefined) return;
+  const [why, fix] = UNASKED.includes(other)
+    ? ['which no request of a person ends', 'remove `ends`, or name the column with the time of the end']
+    : ['which an erasure ends anyway', 'remove `ends`'];
+  add('P031', [...at, 'ends'], `\`${name}\` rests on ${other}, ${why}`, fix);
 }
 
 function readers(purpose: Purpose, at: Path, add: Add): void {

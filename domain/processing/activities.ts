@@ -19,7 +19,7 @@ export function activities(processing: Processing): Activity[] {
       purpose: name,
       description: purpose.description,
       bases: bases(manifest, purpose),
-      condition: purpose.while,
+      condition: purpose.while ?? (purpose.endsOnRequest ? 'the person has not asked for erasure' : null),
       channels: purpose.channels,
       subjects: reached
         .filter(([, of]) => tables.some((it) => of.has(it)))

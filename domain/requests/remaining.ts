@@ -69,7 +69,8 @@ export function erasureScope(request: ErasureRequest, facts: PurposeFacts, manif
     .sort((one, other) => (one.name < other.name ? -1 : 1));
   const whole = grounds.some((it) => WHOLE.includes(it));
   const ends = (name: string, purpose: Purpose, basis: Basis): boolean =>
-    (whole && !OUTLASTING.includes(basis)) || grounds.some((ground) => endedBy(ground, request, name, purpose, basis));
+    (whole && (purpose.endsOnRequest || !OUTLASTING.includes(basis))) ||
+    grounds.some((ground) => endedBy(ground, request, name, purpose, basis));
   const ended = purposes.filter(({ name, purpose, basis }) => ends(name, purpose, basis)).map(({ name }) => name);
   const remaining = purposes
     .filter(({ name, purpose, basis }) => !ended.includes(name) && inForce(purpose, basis, facts.answers[name]))

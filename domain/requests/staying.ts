@@ -50,7 +50,12 @@ export function stayingFor(plan: ErasurePlan, manifest: Pick<Manifest, 'purposes
             purpose: declared?.description ?? spaced(purpose),
             basis: spaced(basis),
             articles: [...new Set([`${article} GDPR`, ARTICLES[basis]])],
-            end: condition === null ? 'until that has ended' : `for as long as ${condition}`,
+            end:
+              condition === null
+                ? declared?.endsOnRequest
+                  ? 'until you ask us to erase it'
+                  : 'until that has ended'
+                : `for as long as ${condition}`,
           };
         }),
         ...(counted.pinned + counted.needed > 0

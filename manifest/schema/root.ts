@@ -30,7 +30,10 @@ const store = z.strictObject({
 const purpose = z.strictObject({
   basis: z.union([basis, z.record(words, basis)]).meta({ description: 'One, or by `default`, channel and regime' }),
   description: words.optional(),
-  ends: columnId.optional().meta({ description: 'The purpose ends for a subject at this time' }),
+  ends: z
+    .union([columnId, z.literal('on_request')])
+    .optional()
+    .meta({ description: 'Column: the purpose ends for a subject at this time; `on_request`: when they ask for erasure' }),
   while: words.optional().meta({ description: 'Condition under which the basis holds' }),
   roles: z.array(words).default([]),
   objection: z.enum(['absolute', 'balanced']).optional(),

@@ -12,6 +12,21 @@ const purpose = (text: string, more = ''): string[] => told(`purposes: { ads: ${
 const REGIMES = 'regimes: { from: person.country, map: { US-CA: ccpa } }';
 const PERSON = (birth: string): string => `subjects: { person: { table: shop.public.person, key: id${birth} } }`;
 
+test('a contract may end on request; of what no contract is, that is refused with a sentence', () => {
+  const { manifest, problems } = parseManifestText(
+    'organisation: O\nstores: { s: { url: x } }\npurposes: { account: { basis: contract, ends: on_request } }',
+  );
+  expect(problems).toEqual([]);
+  expect(manifest!.purposes['account']).toMatchObject({ ends: null, endsOnRequest: true });
+  expect(purpose('{ basis: legal_obligation, ends: on_request }')).toEqual([
+    'P031 `ads` rests on legal_obligation, which no request of a person ends → remove `ends`, or name the column with the time of the end',
+  ]);
+  expect(purpose('{ basis: { default: contract, ccpa: opt_out }, ends: on_request }', REGIMES).slice(0, 1)).toEqual([
+    'P031 `ads` rests on opt_out, which an erasure ends anyway → remove `ends`',
+  ]);
+  expect(purpose('{ basis: contract, ends: on_requst }')).toEqual([expect.stringMatching(/on_requst/)]);
+});
+
 describe('the basis of a purpose', () => {
   test('a regime comes before a channel, and both before default', () => {
     const { manifest } = parseManifestText('organisation: O\nstores: { s: { url: x } }\nregimes: { map: { US-CA: ccpa } }');

@@ -53,6 +53,18 @@ describe('erasure of everything', () => {
     expect(scope({ grounds: ['unlawful'] }, { deliver: ended, books: ended }).remaining).toEqual(['health', 'task']);
   });
 
+  test('a contract that ends on request is over with a demand to erase everything, and with nothing else', () => {
+    const ends = { ...manifest!, purposes: { ...manifest!.purposes, deliver: { ...manifest!.purposes['deliver']!, endsOnRequest: true } } };
+    const left = (more: Partial<ErasureRequest>): string[] =>
+      remainingPurposes(request(more), { regime: 'gdpr', answers: ALLOWED }, ends).map((it) => it.purpose);
+    for (const ground of ['no_longer_necessary', 'unlawful', 'legal_duty', 'child'] as const)
+      expect(left({ grounds: [ground] })).toEqual(['books', 'health', 'task']);
+    expect(left({ kind: 'withdrawal', purposes: ['*'] })).toContain('deliver');
+    expect(left({ grounds: ['consent_withdrawn'], purposes: ['*'] })).toContain('deliver');
+    expect(left({ kind: 'objection', purposes: ['*'], upheld: ['*'] })).toContain('deliver');
+    expect(left({ kind: 'access' })).toContain('deliver');
+  });
+
   test('of somebody whom nobody knows, only what the law demands stays', () => {
     const { remaining } = erasureScope(request({ grounds: ['unlawful'] }), { regime: null, answers: {} }, manifest!);
     expect(remaining.map((it) => it.purpose)).toEqual(['books', 'health']);
