@@ -102,6 +102,8 @@ export interface PlannedTable {
   /** Would go, and stay as they are since rows that stay need them: nothing in them says who anybody was. */
   readonly pinned: number;
   readonly shared: number;
+  /** Rows that are masked and lose a reference, too. */
+  readonly twice: number;
   /** By which way from the row to the person, where several ways led to some: rows that no shorter one had reached. */
   readonly ways: readonly { readonly way: string; readonly rows: number }[];
 }
@@ -129,7 +131,9 @@ export function erasurePlanHash(plan: ErasurePlan): string {
 
 /** Rows that a plan would change. */
 export function changedRows(plan: ErasurePlan): number {
-  return plan.stores.flatMap(({ tables }) => tables).reduce((sum, { erased, masked, detached }) => sum + erased + masked + detached, 0);
+  return plan.stores
+    .flatMap(({ tables }) => tables)
+    .reduce((sum, { erased, masked, detached, twice }) => sum + erased + masked + detached - twice, 0);
 }
 
 /** Rows that a plan is about: each ends erased, masked, or stays for a reason. Those that only lose a reference are nobody's of it. */

@@ -4,7 +4,20 @@ import type { StoreErasure } from '../../domain/requests/model.ts';
 import { CLOSING, erasureOutcome, erasureOutcomes, erasureStatements } from '../../domain/requests/outcome.ts';
 import { changedRows, planDrifted, type ErasurePlan, type PlannedTable } from '../../domain/requests/plan.ts';
 
-const NONE = { erased: 0, masked: 0, needed: 0, columns: [], detached: 0, kept: 0, floor: null, held: {}, pinned: 0, shared: 0, ways: [] };
+const NONE = {
+  erased: 0,
+  masked: 0,
+  needed: 0,
+  columns: [],
+  detached: 0,
+  kept: 0,
+  floor: null,
+  held: {},
+  pinned: 0,
+  shared: 0,
+  twice: 0,
+  ways: [],
+};
 
 /** 6 customers to be masked, 4 visits to be erased, 3 invoices of which two are under a floor; in one store. */
 const PLAN = {

@@ -120,6 +120,7 @@ async function tableCount(
     held: Object.fromEntries(held),
     pinned: sum('pinned'),
     shared: sum('shared'),
+    twice: own.reduce((total, row) => total + (row.outcome === 'delete' ? 0 : row.twice), 0),
     ways: ways.length < 2 ? [] : ways,
   };
 }

@@ -77,6 +77,8 @@ export interface RowCount {
   readonly rewritten: number;
   /** Of these, rows of which a reference goes. */
   readonly detached: number;
+  /** Of these, rows that are masked and lose a reference, too. */
+  readonly twice: number;
   /** Of these, rows of which any of the three is true. */
   readonly any: number;
 }
@@ -85,7 +87,9 @@ export async function countRows(trx: Transaction<unknown>): Promise<RowCount[]> 
   const { rows } = await sql<RowCount>`
     select x.tbl, x.outcome, x.why, count(*) as rows, count(*) filter (where x.touch) as touched, count(*) filter (where x.detach <> 0) as detached,
       count(*) filter (where x.json or x.mention <> 0) as named,
+      count(*) filter (where x.detach <> 0 and (x.outcome = 'mask' or x.touch or x.json or x.mention <> 0)) as twice,
       count(*) filter (where x.touch or x.json or x.mention <> 0) as rewritten,
+      count(*) filter (where x.detach <> 0 and (x.outcome = 'mask' or x.touch or x.json or x.mention <> 0)) as twice,
       count(*) filter (where x.touch or x.json or x.mention <> 0 or x.detach <> 0) as any
     from ${ROWS} as x group by x.tbl, x.outcome, x.why order by x.tbl, x.outcome, x.why`.execute(trx);
   return rows;

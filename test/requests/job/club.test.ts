@@ -38,7 +38,10 @@ test('check has nothing against it, and says of each reference whose the row is'
 });
 
 test('an employee who served everybody takes nobody’s rows along: what says who it was goes, and the rows stay', async () => {
-  const { became } = await erased('employee', 2);
+  const { became, shown } = await erased('employee', 2);
+  expect(shown).toMatch(/booking +– +20 +20 +–\n/);
+  // A booking that loses both its reference and the name is one row that changes.
+  expect(shown).toContain('21 rows change');
   const bookings = Array.from({ length: 20 }, (_, i) => `~ booking ${(i + 1) * 10 + 1} handled_by=null handled_by_name=null`);
   expect(became).toEqual(['- employee 2', ...bookings]);
 });
