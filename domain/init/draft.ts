@@ -6,6 +6,7 @@ import type { AddGuess, Guess } from './guess.ts';
 import { UNREVIEWED } from './purpose.ts';
 import { guessReferences, type ReferenceGuess } from './references.ts';
 import { guessRetention } from './retention.ts';
+import { guessRoles } from './roles.ts';
 import type { StoreSamples } from './samples.ts';
 import { guessShared, type SharedGuess } from './shared.ts';
 import { guessSubjects, type SubjectGuess } from './subjects.ts';
@@ -43,6 +44,8 @@ export function draftManifest(input: DraftInput): Draft {
   const shared = guessShared(found.tables, subjects, references);
   const linked = linkedTables(found.tables, subjects, references, shared);
   const governed = found.tables.filter((it) => it.personal || linked.has(it) || rules.get(it)?.active === true);
+  const told = references.filter((it) => concerns(it, governed));
+  const inCommon = shared.filter((it) => governed.includes(it.table) && governed.includes(it.owners));
   const { urls, expected } = addresses(input);
   const guesses: Guess[] = [];
   const guess: AddGuess = (path, value, reason) => {
@@ -74,14 +77,8 @@ export function draftManifest(input: DraftInput): Draft {
           return `  ${scalar(id)}: ${scalar(why)}${MARK}`;
         }),
     ),
-    ...writeReferences(
-      references.filter((it) => concerns(it, governed)),
-      guess,
-    ),
-    ...writeShared(
-      shared.filter((it) => governed.includes(it.table) && governed.includes(it.owners)),
-      guess,
-    ),
+    ...writeReferences(guessRoles(told, { catalogs: input.catalogs, governed, subjects, shared: inCommon }), guess),
+    ...writeShared(inCommon, guess),
     ...footer(governed, rules),
   ];
   return { yaml: `${lines.join('\n')}\n`, guesses, notes, expected };
@@ -159,8 +156,11 @@ function writeReferences(references: readonly ReferenceGuess[], guess: AddGuess)
         ['from', scalar(it.from)] as const,
         ...(when.length > 0 ? [['when', flow(when)] as const] : []),
         ['to', scalar(it.to)] as const,
+        ...(it.as === null ? [] : [['as', it.as] as const]),
+        ...(it.with.length > 0 ? [['with', list(it.with)] as const] : []),
       ];
-      return `  - ${flow(pairs)}${guess(['references', index], `${it.from} → ${it.to}`, it.reason)}`;
+      const value = `${it.from} → ${it.to}${it.as === null ? '' : ` (${it.as})`}`;
+      return `  - ${flow(pairs)}${guess(['references', index], value, it.reason)}`;
     }),
   );
 }

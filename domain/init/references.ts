@@ -1,15 +1,16 @@
+import type { Reference } from '../../manifest/model.ts';
 import type { CatalogColumn } from '../catalog.ts';
 import { singular, snake } from '../words.ts';
 import { namesTable, pairedId } from './pairs.ts';
 import type { SubjectGuess } from './subjects.ts';
 import type { SurveyedTable } from './survey.ts';
 
-export interface ReferenceGuess {
-  readonly from: string;
-  readonly when: Readonly<Record<string, string>>;
-  readonly to: string;
+export interface ReferenceGuess extends Reference {
   readonly reason: string;
 }
+
+/** What it means for the row is another question, see roles.ts. */
+const SILENT = { as: null, with: [] };
 
 /**
  * References that the catalog does not know: e-mail and phone columns outside the subject's own table, `customer_id` without
@@ -47,6 +48,7 @@ function byIdentity(
       from: `${table.id}.${column.name}`,
       when: {},
       to: `${subject.name}.${identity}`,
+      ...SILENT,
       reason: `holds ${what}, which identifies the ${subject.name}`,
     },
   ];
@@ -73,6 +75,7 @@ function byName(
       from: `${table.id}.${column.name}`,
       when: {},
       to,
+      ...SILENT,
       reason: `named after ${only.local}, of the same type as its key, and no foreign key says so`,
     },
   ];
@@ -114,6 +117,7 @@ function polymorphic(table: SurveyedTable, tables: readonly SurveyedTable[], sub
           from: `${table.id}.${id.name}`,
           when: { [type.name]: value },
           to: subject?.name ?? `${target.id}.${target.table.primaryKey![0]!}`,
+          ...SILENT,
           reason: `a pair (${type.name}, ${id.name}); ${says}`,
         },
       ];

@@ -1,8 +1,8 @@
 import { stringify } from 'yaml';
 
 /** A scalar or key of YAML, quoted where a plain one would be read as something else; safe inside `{ … }` too. */
-export function scalar(value: string | boolean): string {
-  if (typeof value === 'boolean') return String(value);
+export function scalar(value: string | number | boolean): string {
+  if (typeof value !== 'string') return String(value);
   const plain = /^[A-Za-z_][A-Za-z0-9_ ./*-]*$/.test(value) && !value.endsWith(' ');
   // `stringify` knows the words that YAML takes for booleans, nulls and numbers.
   return plain && stringify(value).trimEnd() === value ? value : JSON.stringify(value);

@@ -1,7 +1,7 @@
 import { storeOf } from '../../manifest/ids.ts';
 import type { Manifest } from '../../manifest/model.ts';
 import type { Catalog } from '../catalog.ts';
-import { crossRoles, storeEdges } from '../retention/graph.ts';
+import { crossRoles, storeEdges, type Referring } from '../retention/graph.ts';
 import type { Role } from './roles.ts';
 
 /** One reference that leads from rows to people, and what it means for them: a line of the data map. */
@@ -32,7 +32,8 @@ export function mappedReferences(catalog: Catalog, manifest: Manifest): MappedRe
 
 const order = ({ table, columns, to }: MappedReference): string => [table, columns.join(), to].join('\u0000');
 
-function named(manifest: Manifest, table: string, columns: readonly string[]): string {
+/** A column as a reference would name it: a subject, one of its identities, or `store.schema.table.column`. */
+export function named(manifest: Referring, table: string, columns: readonly string[]): string {
   for (const [name, subject] of Object.entries(manifest.subjects)) {
     if (subject.table !== table) continue;
     if (subject.key.join() === columns.join()) return name;

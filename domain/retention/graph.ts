@@ -28,11 +28,14 @@ export interface Edge {
   readonly partly?: Partly;
 }
 
+/** What of a manifest says who refers to whom. */
+export type Referring = Pick<Manifest, 'subjects' | 'references' | 'shared'>;
+
 /**
  * All edges of a store: its foreign keys, and those of the manifest's references whose both ends lie in it. Partitions are their table.
  * Everybody who asks what points at what asks here.
  */
-export function storeEdges(catalog: Catalog, manifest: Manifest): Edge[] {
+export function storeEdges(catalog: Catalog, manifest: Referring): Edge[] {
   const { edges, roles } = storeReferences(catalog, manifest);
   return edges.map((it) => {
     const found = roles.get(it);
@@ -41,12 +44,12 @@ export function storeEdges(catalog: Catalog, manifest: Manifest): Edge[] {
 }
 
 /** What the manifest's references to people of other stores mean for rows of this one. */
-export function crossRoles(catalog: Catalog, manifest: Manifest): ReadonlyMap<Reference, ResolvedRole> {
+export function crossRoles(catalog: Catalog, manifest: Referring): ReadonlyMap<Reference, ResolvedRole> {
   const { cross, roles } = storeReferences(catalog, manifest);
   return new Map(cross.flatMap((it) => (roles.has(it) ? [[it.reference, roles.get(it)!] as const] : [])));
 }
 
-function storeReferences(catalog: Catalog, manifest: Manifest) {
+function storeReferences(catalog: Catalog, manifest: Referring) {
   const homes = new Set(
     Object.values(manifest.subjects).flatMap(({ table }) => (storeOf(table) === catalog.store ? [inStore(table)] : [])),
   );
@@ -78,7 +81,7 @@ function storeReferences(catalog: Catalog, manifest: Manifest) {
 
 type RawEdge = Omit<Edge, 'as' | 'because'> & { readonly declared: ReferenceRole | null };
 
-function rawEdges(catalog: Catalog, manifest: Manifest): RawEdge[] {
+function rawEdges(catalog: Catalog, manifest: Referring): RawEdge[] {
   const keys = keyEdges(catalog).map((key): RawEdge => ({ ...key, declared: null, with: [] }));
   const declared = manifest.references.map((reference) => referenceEdge(reference, catalog, manifest)).filter((edge) => edge !== null);
   const said = keys.map((key) => {
@@ -100,7 +103,7 @@ function isSaidOf(declared: RawEdge, key: RawEdge): boolean {
   return at >= 0 && (key.columns.length > 1 ? declared.toColumns.includes(key.toColumns[at]!) : key.toColumns[0] === declared.toColumns[0]);
 }
 
-function referenceEdge(reference: Reference, catalog: Catalog, manifest: Manifest): RawEdge | null {
+function referenceEdge(reference: Reference, catalog: Catalog, manifest: Referring): RawEdge | null {
   const from = splitColumn(reference.from);
   const target = referenceTarget(reference.to, manifest);
   if (from === null || target === null || from.store !== catalog.store || target.store !== catalog.store) return null;
@@ -129,7 +132,7 @@ interface Target {
 }
 
 /** `customer`, `customer.email` or `store.schema.table.column` as a table with columns. */
-export function referenceTarget(to: string, manifest: Manifest): Target | null {
+export function referenceTarget(to: string, manifest: Referring): Target | null {
   const [head = '', identity] = to.split('.');
   const subject = manifest.subjects[head];
   if (subject !== undefined && to.split('.').length <= 2) {

@@ -74,8 +74,9 @@ it('governs queues of serialised jobs, and says why', () => {
 
 it('makes references of pairs by the values found, and tells no other value', () => {
   expect(manifest.references.filter(({ from }) => from.startsWith('club.public.remarks.'))).toMatchObject([
-    { from: 'club.public.remarks.about_id', when: { about_type: 'Club::Plot' }, to: 'club.public.plots.id' },
-    { from: 'club.public.remarks.about_id', when: { about_type: 'Gardener' }, to: 'gardener' },
+    { from: 'club.public.remarks.about_id', when: { about_type: 'Club::Plot' }, to: 'club.public.plots.id', as: 'mention' },
+    { from: 'club.public.remarks.about_id', when: { about_type: 'Gardener' }, to: 'gardener', as: 'mention' },
+    { from: 'club.public.remarks.gardener_id', when: {}, to: 'gardener', as: 'owner' },
   ]);
   expect(draft.yaml).not.toMatch(/Lovelace|Canary|Hammer/);
 });
