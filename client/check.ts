@@ -1,11 +1,13 @@
 import { readCatalog } from '../database/catalog.ts';
 import { StoreError } from '../database/errors.ts';
 import { readPath } from '../database/path.ts';
+import { countShared } from '../database/requests/frequent.ts';
 import { unfitByPostgres, type Unfit } from '../database/requests/erasure/wanted.ts';
 import { openStore } from '../database/store.ts';
 import { tablesOf, type Environment } from '../database/stores.ts';
 import type { Catalog } from '../domain/catalog.ts';
 import { checkManifest } from '../domain/check/check.ts';
+import { sharedValues, type SharedValues, type Uncounted } from '../domain/check/frequent.ts';
 import { mappedReferences, type MappedReference } from '../domain/people/map.ts';
 import { problem } from '../manifest/codes.ts';
 import { inOrder, loadManifest } from '../manifest/load.ts';
@@ -37,17 +39,22 @@ export async function check(path: string, env: Environment, mode: Manifest['mode
   if (remainder === null) return { problems, manifest, hash, looked: [], unreachable: {}, map: [] };
   const catalogs: Record<string, Catalog> = {};
   const unfit: Unfit[] = [];
+  const shared: (SharedValues | Uncounted)[] = [];
   const unreachable: Record<string, string> = {};
   for (const name of Object.keys(remainder.stores)) {
-    const found = await lookAt(remainder, name, env);
+    // Whoever only plans wants the errors, at once.
+    const found = await lookAt(remainder, name, env, mode === null);
     if (typeof found === 'string') unreachable[name] = found;
     else {
       catalogs[name] = found.catalog;
       unfit.push(...found.unfit);
+      shared.push(...found.shared);
     }
   }
   const live = checkManifest(mode === null ? remainder : { ...remainder, mode }, source.place, catalogs);
-  const told = [...live, ...refused(unfit, live, source.place)].map((problem) => withReason(problem, unreachable));
+  const told = [...live, ...refused(unfit, live, source.place), ...sharedValues(shared, source.place)].map((problem) =>
+    withReason(problem, unreachable),
+  );
   const map = Object.values(catalogs).flatMap((catalog) => mappedReferences(catalog, remainder));
   return { problems: inOrder([...problems, ...told]), manifest, hash, looked: Object.keys(catalogs), unreachable, map };
 }
@@ -59,17 +66,19 @@ export function errorsIn(problems: readonly Problem[]): Problem[] {
 interface LookedAt {
   readonly catalog: Catalog;
   readonly unfit: readonly Unfit[];
+  readonly shared: readonly (SharedValues | Uncounted)[];
 }
 
-async function lookAt(manifest: Manifest, name: string, env: Environment): Promise<LookedAt | string> {
+async function lookAt(manifest: Manifest, name: string, env: Environment, count: boolean): Promise<LookedAt | string> {
   let store;
   try {
     const url = resolveSecrets(manifest.stores[name]!.url, env);
     store = openStore({ name, url, max: 1, declared: tablesOf(manifest, name), guarded: false });
     const catalog = { ...(await readCatalog(store)), path: await readPath(store) };
     // Values are tried only where no stranger's code can be met.
-    const unfit = catalog.path.intruders.length > 0 ? [] : await unfitByPostgres(store, catalog, manifest);
-    return { catalog, unfit };
+    if (catalog.path.intruders.length > 0) return { catalog, unfit: [], shared: [] };
+    const unfit = await unfitByPostgres(store, catalog, manifest);
+    return { catalog, unfit, shared: count ? await countShared(store, catalog, manifest) : [] };
   } catch (error) {
     if (error instanceof StoreError || error instanceof MissingSecret) return error.message;
     throw error;

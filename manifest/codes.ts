@@ -333,6 +333,11 @@ export const CODES = {
     title: 'A reference to what is not unique',
     help: 'Where several rows have the value, nobody can tell whose the referencing row is, and it would go with each of them. Refer to a unique column. A subject’s identity needs no constraint: who else has it is asked each time. What several people own is declared under `shared`, with a reference from its owners.',
   },
+  P144: {
+    severity: 'warning',
+    title: 'Values that are nobody’s identity',
+    help: 'Several rows of the subject have what plainly stands for no value (`n/a`, `unknown`, `000000`), or more than 20 have the same (a call centre’s number, a reseller’s address). Of names only the former counts. Nobody is looked up by it and it is not searched for, so that rows that refer by it go with nobody. Set it null, or leave it. The value is shown only where it plainly says nothing of anybody. Of large tables a sample is counted. Only `info` where a store gave no count in time.',
+  },
   P150: {
     severity: 'error',
     title: 'Nothing says whose the rows are',

@@ -30,7 +30,11 @@ export function asWritten(identity: string, form: string): string | null {
 
 /** Families share a number and strangers a name: neither makes two rows one person. */
 export function joinsPeople(identity: string): boolean {
-  return comparisonOf(identity) !== 'phone' && !has(identity, 'name|first_name|last_name|full_name');
+  return comparisonOf(identity) !== 'phone' && !isName(identity);
+}
+
+export function isName(identity: string): boolean {
+  return has(identity, 'name|first_name|last_name|full_name');
 }
 
 /** What people write where they have nothing to write. In lower case, without what stands around them. */
@@ -60,4 +64,10 @@ export function isPlaceholder(identity: string, value: string): boolean {
     default:
       return false;
   }
+}
+
+/** A placeholder as it is shown: without the domain, which may be somebody's, and without what a terminal would obey. */
+export function placeholderText(identity: string, value: string): string {
+  const text = comparisonOf(identity) === 'address' ? value.replace(/@.*$/s, '@…') : value;
+  return text.replace(/[^\p{L}\p{N}\p{P}\p{S} ]|`/gu, '').trim();
 }

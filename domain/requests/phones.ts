@@ -6,7 +6,7 @@ export type PhoneForm = string;
 /** Numbers are looked up by these last digits and then compared in full. */
 export const PHONE_TAIL = 7;
 /** E.164 has at most 15; two more for `00`. */
-const MOST_DIGITS = 17;
+export const MOST_DIGITS = 17;
 /** A shorter one may be a part of somebody else's number that has an area code. */
 const LEAST_COMPARABLE = 8;
 
