@@ -98,3 +98,9 @@ test('where the law keeps nothing, the member’s row goes; what others need of 
     '~ topic 9 author_id=null pinned_post_id=null',
   ]);
 });
+
+test('a placeholder that three share leads to nobody’s rows: calls that name it stay as they are', async () => {
+  const { became } = await erased('member', 5);
+  expect(became).toEqual(expect.arrayContaining(['- booking 50', '- api_token 5']));
+  expect(became.filter((it) => /locker_call|member [67]\b/.test(it))).toEqual([]);
+});
