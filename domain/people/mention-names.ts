@@ -21,6 +21,7 @@ const TOWARDS = new Set([
   'escalated',
   'forwarded',
   'referred',
+  'reply',
   'report',
   'reported',
   'reports',
