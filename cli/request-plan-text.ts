@@ -51,6 +51,7 @@ export function requestPlanText(
           `${named.get(idOf(line)) ?? idOf(line)}: ${line.table.ways.map(({ way, rows: led }) => `${count(led)} by ${way}`).join(', ')}`,
       ),
     ...(showColumns ? lines.flatMap((line) => columnLines(line, named.get(idOf(line)) ?? idOf(line))) : maskedText(plan)),
+    ...stayingText(plan),
     ...(plan.apart ?? []).map(
       ({ subject, identity, people, rows }) =>
         `${count(rows)} of ${subject} ${rows === 1 ? 'has' : 'have'} the ${identity} of ${peopleText(people)} here, and ${rows === 1 ? 'is' : 'are'} not taken for them`,
@@ -64,6 +65,16 @@ export function requestPlanText(
     ...indexText(plan),
   ];
   return [head, textTable(columns, rows, width), ...foot].join('\n');
+}
+
+/** Whole tables that the manifest keeps from every request. */
+function stayingText({ stores }: BoundPlan['plan']): string[] {
+  const found = stores.flatMap(({ erasure }) => (erasure.staying ?? []).map((it) => ({ ...it, id: `${erasure.store}.${it.table}` })));
+  const named = titles([...new Set(found.map(({ id }) => id))]);
+  const lines = found.map(
+    ({ id, basis, because }) => `${named.get(id) ?? id}: rows stay whoever goes (${basis.replaceAll('_', ' ')}): ${because}`,
+  );
+  return [...new Set(lines)];
 }
 
 /** What leads to no rows, since it is not only theirs. */

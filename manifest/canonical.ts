@@ -158,6 +158,7 @@ function table(it: ParsedTable): TableDeclaration {
           rule: it.floor.rule,
         }
       : null,
+    stays: it.stays ?? null,
     because: it.because ?? null,
   };
 }

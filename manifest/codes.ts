@@ -132,6 +132,16 @@ export const CODES = {
     title: 'An end on request of what no contract is',
     help: '`ends: on_request` says that a contract ends when the person asks for erasure. A consent ends when it is withdrawn, interests of yours end with an erasure anyway, and a duty or a task does not end by asking.',
   },
+  P032: {
+    severity: 'error',
+    title: 'Rows that stay whoever goes, and are somebody’s all the same',
+    help: '`stays` makes every reference of the table a mention. A subject’s own table, a shared one, and one that says `as: owner` or `as: both` of a reference say the opposite: keep one of the two.',
+  },
+  P033: {
+    severity: 'warning',
+    title: 'A column that says who somebody is, in rows that stay whoever goes',
+    help: 'From a row that stays only the reference goes, and what `with` names beside it. The name stays, and the search after an erasure finds it. Name the column under `with` of the reference whose person it is, or say `on_erase: keep` and why in `because`.',
+  },
   P035: {
     severity: 'error',
     title: 'A promise that nothing carries out',

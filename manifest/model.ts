@@ -109,6 +109,8 @@ export interface TableDeclaration {
   readonly json: readonly JsonPath[];
   readonly retention: RetentionRule | null;
   readonly floor: Floor | null;
+  /** No request takes its rows, whoever they refer to; null: their references say whose they are. */
+  readonly stays: Stays | null;
   readonly because: string | null;
 }
 
@@ -186,6 +188,11 @@ export interface Floor {
   /** `end_of_year`: the period starts when the calendar year of `after` ends. */
   readonly from: 'end_of_year' | null;
   readonly rule: string;
+}
+
+export interface Stays {
+  readonly basis: Basis;
+  readonly because: string;
 }
 
 export interface Reference {

@@ -76,6 +76,7 @@ function declaredTable(check: Check, id: TableId, table: TableDeclaration): void
     if (same !== index) add('P017', [...at, 'json', index], `${it.column} ${it.path} stands here twice`, 'remove one');
     if (it.refers !== null) subjectName(check, it.refers, [...at, 'json', index, 'refers'], 'identity');
   });
+  if (table.stays !== null) staying(check, id, table);
   const rule = table.retention;
   if (!rule) return;
   const ruleAt: Path = [...at, 'retention'];
@@ -104,6 +105,33 @@ function declaredTable(check: Check, id: TableId, table: TableDeclaration): void
   if (table.floor && roughDays(table.floor.keep) > roughDays(rule.keep)) {
     add('P018', [...at, 'floor', 'keep'], `the floor of ${table.floor.keep} is longer than the retention of ${rule.keep}: the floor wins`);
   }
+}
+
+/** Rows that stay whoever goes are nobody's, and what still says who it was is said to stay. */
+function staying({ manifest, add }: Check, id: TableId, table: TableDeclaration): void {
+  const at: Path = ['tables', id, 'stays'];
+  const own = Object.keys(manifest.subjects).find((name) => manifest.subjects[name]!.table === id);
+  if (own !== undefined) add('P032', at, `a row of \`${id}\` is a ${own}, and goes with them`, 'name what keeps it under `purposes`');
+  if (manifest.shared.some((it) => it.table === id))
+    add('P032', at, `\`${id}\` belongs to who shares it`, 'say `on_erase: keep` under `shared`');
+  const references = manifest.references.filter(({ from }) => columnParts(from).table === id);
+  for (const { from, as } of references)
+    if (as === 'owner' || as === 'both')
+      add(
+        'P032',
+        at,
+        `\`${from}\` is said to be \`as: ${as}\`, so the row goes with whom it names`,
+        'say `as: mention`, or leave `stays` out',
+      );
+  const taken = new Set(references.flatMap((it) => [columnParts(it.from).column, ...it.with]));
+  for (const [column, it] of Object.entries(table.columns ?? {}))
+    if (saysWho(it) && !taken.has(column) && it.onErase?.with !== 'keep')
+      add(
+        'P033',
+        ['tables', id, 'columns', column],
+        `\`${column}\` says who somebody is, and nothing takes it from the rows that stay`,
+        'name it under `with` of the reference whose person it is, or say `on_erase: keep` and why in `because`',
+      );
 }
 
 function ignoredTables(check: Check): void {

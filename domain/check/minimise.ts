@@ -25,6 +25,8 @@ export function checkMinimisation(check: StoreCheck): void {
 }
 
 function unused(check: StoreCheck, { declared, live, at }: KnownTable): void {
+  // Why it is there says the manifest with it.
+  if (declared.stays !== null) return;
   if (declared.columns === null) {
     if (declared.purposes.length === 0) check.add('P126', [...at, KEY], `no purpose uses \`${tableName(live)}\``, 'add `purposes`');
     return;

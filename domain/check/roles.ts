@@ -36,7 +36,8 @@ function declared(check: StoreCheck, mapped: readonly MappedReference[]): void {
     if (storeOf(from) !== store) return;
     const live = check.catalog.tables[inStore(table)];
     if (live) along.forEach((name, place) => liveColumn(check, live, name, [...at, 'with', place]));
-    if (along.length > 0 && (as === null || as === 'owner'))
+    const stays = manifest.tables[table]?.stays ?? null;
+    if (along.length > 0 && (as === 'owner' || (as === null && stays === null)))
       check.add(
         'P151',
         [...at, 'with'],

@@ -26,6 +26,8 @@ export interface RoleContext {
   readonly homes: ReadonlySet<string>;
   /** Tables that people share: who owns them says another table. */
   readonly shared: ReadonlySet<string>;
+  /** Tables of which the manifest says that their rows stay whoever goes, and in words why. */
+  readonly staying: ReadonlyMap<string, string>;
   readonly primaryKey: (table: string) => readonly string[];
 }
 
@@ -54,7 +56,7 @@ export function resolveRoles<T extends Reference>(references: readonly T[], cont
 const MENTION = (because: string): ResolvedRole => ({ role: 'mention', because });
 
 function ofTable<T extends Reference>(table: string, leading: readonly T[], context: RoleContext): Map<T, ResolvedRole> {
-  const { homes, shared } = context;
+  const { homes, shared, staying } = context;
   const said = leading.filter(({ declared }) => declared !== null);
   const roles = new Map<T, ResolvedRole>(said.map((it) => [it, { role: it.declared!, because: 'the manifest says so' }]));
   const silent = leading.filter(({ declared }) => declared === null);
@@ -64,6 +66,8 @@ function ofTable<T extends Reference>(table: string, leading: readonly T[], cont
   };
   if (homes.has(table)) return all(() => MENTION('the row is about somebody itself'));
   if (shared.has(table)) return all(() => MENTION('the row belongs to who shares it'));
+  const reason = staying.get(table);
+  if (reason !== undefined) return all(() => MENTION(reason));
   if (said.some(({ declared }) => declared !== 'mention'))
     return all(() => MENTION('the manifest says whose the row is by another reference'));
   const groups = groupsOf(silent, context);

@@ -21,6 +21,7 @@ export function keeping(processing: Processing): Keeping[] {
       then: rule?.then.kind ?? null,
       goesWith: goesWith(processing.manifest, table),
       floor: floor ? { keep: floor.keep, rule: floor.rule, after: floor.after, endOfYear: floor.from === 'end_of_year' } : null,
+      stays: declared.stays ?? null,
       because: rule?.because ?? declared.because,
     };
   });

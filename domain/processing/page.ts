@@ -1,7 +1,7 @@
 import { SHOWN_HASH } from '../canonical.ts';
 import { dataTable, html, page, type Html, type Part } from '../html.ts';
 import type { Activity, DataCategory, Missing, ProcessingRecord } from './record.ts';
-import { basisWords, floorWords, keepingWords } from './sentences.ts';
+import { basisWords, floorWords, keepingWords, staysWords } from './sentences.ts';
 import { durationWords, spaced } from './words.ts';
 
 /** The record as one page for people: to read, to print, to hand to an authority. */
@@ -161,7 +161,7 @@ function keeping({ keeping: all, ignored }: ProcessingRecord): Html {
     it.rows === null ? '–' : it.rows.toLocaleString('en-US'),
     keepingWords(it) ?? (it.personal ? MISSING : 'no personal data'),
     it.floor ? floorWords(it.floor) : '–',
-    it.because ?? '–',
+    [...(it.because === null ? [] : [it.because]), ...(it.stays === null ? [] : [staysWords(it.stays)])].join('; ') || '–',
   ]);
   return html`<h2>How long data is kept</h2>
     ${dataTable('Retention and legal floors', headings, rows)}

@@ -1,4 +1,4 @@
-import type { Basis, Controller, IsoDuration, Manifest, TableId } from '../../manifest/model.ts';
+import type { Basis, Controller, IsoDuration, Manifest, Stays, TableId } from '../../manifest/model.ts';
 import type { Catalog } from '../catalog.ts';
 import { activities } from './activities.ts';
 import { keeping } from './keeping.ts';
@@ -96,6 +96,8 @@ export interface Keeping {
   /** Tables with whose rows these go. */
   readonly goesWith: readonly TableId[];
   readonly floor: { readonly keep: IsoDuration; readonly rule: string; readonly after: string; readonly endOfYear: boolean } | null;
+  /** No request takes its rows. */
+  readonly stays: Stays | null;
   readonly because: string | null;
 }
 

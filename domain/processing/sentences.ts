@@ -1,5 +1,6 @@
+import type { Stays } from '../../manifest/model.ts';
 import type { Activity, Keeping } from './record.ts';
-import { durationWords, spaced } from './words.ts';
+import { ARTICLES, durationWords, spaced } from './words.ts';
 
 /** `soft opt in (Art. …) on email under gdpr` */
 export function basisWords({ basis, provision, channels, regimes }: Activity['bases'][number]): string {
@@ -28,4 +29,9 @@ const DONE = { delete: '', mask: ', then masked', aggregate: ', then summed up a
 /** `de-hgb-257: 8 years after the end of the year of issued_at` */
 export function floorWords({ keep, rule, after, endOfYear }: NonNullable<Keeping['floor']>): string {
   return `${rule}: ${durationWords(keep)} after ${endOfYear ? 'the end of the year of ' : ''}${after}`;
+}
+
+/** `stays whoever asks for erasure, by legitimate interests (Art. …): who changed what` */
+export function staysWords({ basis, because }: Stays): string {
+  return `stays whoever asks for erasure, by ${spaced(basis)} (${ARTICLES[basis]}): ${because}`;
 }

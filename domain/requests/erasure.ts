@@ -1,11 +1,21 @@
 import { storeOf } from '../../manifest/ids.ts';
 import type { Manifest } from '../../manifest/model.ts';
+import { mapValues } from '../../manifest/values.ts';
 import type { Catalog, CatalogTable } from '../catalog.ts';
 import { canDetach, cycleFix, cycleText, rigidCycles } from '../retention/cycles.ts';
 import type { Edge } from '../retention/graph.ts';
 import { judgeTable, personalParts, unclassifiedColumns, Uses } from './columns.ts';
 import { crossReferences, erasureGraph, inOrder, KEY_IDENTITY, endsOf, type ErasureGraph } from './graph.ts';
-import type { ErasureProblem, ErasureScope, ErasureWay, IncomingEdge, SharedRows, StoreErasure, TableErasure } from './model.ts';
+import type {
+  ErasureProblem,
+  ErasureScope,
+  ErasureWay,
+  IncomingEdge,
+  SharedRows,
+  StayingTable,
+  StoreErasure,
+  TableErasure,
+} from './model.ts';
 import { executionOrder, type Before } from './order.ts';
 import { mentionsOf, ownersOf } from './owners.ts';
 import { pointsAtSeveral } from './unique.ts';
@@ -22,7 +32,14 @@ export function planErasure(
   manifest: Manifest,
   before: Manifest = manifest,
 ): StoreErasure {
-  return new ErasurePlanner(erasureGraph(subject, catalog, manifest), scope, before).plan();
+  return new ErasurePlanner(erasureGraph(subject, catalog, stayingSince(manifest, before)), scope, before).plan();
+}
+
+/** A table whose rows were said to stay only after the request came: the word rescues nothing from it. */
+function stayingSince(manifest: Manifest, before: Manifest): Manifest {
+  if (manifest === before) return manifest;
+  const tables = mapValues(manifest.tables, (it, id) => (before.tables[id]?.stays ? it : { ...it, stays: null }));
+  return { ...manifest, tables };
 }
 
 class ErasurePlanner {
@@ -52,11 +69,13 @@ class ErasurePlanner {
     const deleted = new Set(tables.filter(({ rows }) => rows === 'delete').map(({ table }) => table));
     const order = executionOrder(catalog, names, deleted, structural, along);
     this.#cycles(deleted);
+    const staying = this.#staying(new Set(tables.filter((it) => it.ways.length > 0).map(({ table }) => table)));
     return {
       store: catalog.store,
       subject,
       remaining: this.#scope.remaining,
       tables: order.map((name) => tables.find(({ table }) => table === name)!),
+      ...(staying.length > 0 && { staying }),
       problems: inOrder(this.#problems),
     };
   }
@@ -99,6 +118,20 @@ class ErasurePlanner {
     if (planned.rows !== 'delete' && !nobody) this.#unclassified(table, unclassifiedColumns(live, declared));
     this.#writable(planned, live);
     return [planned];
+  }
+
+  /** Tables that name people, or what is theirs, and stay since the manifest says so. */
+  #staying(theirs: ReadonlySet<string>): StayingTable[] {
+    const { catalog, manifest, edges } = this.#graph;
+    const names = (table: string): boolean =>
+      edges.some((edge) => edge.from === table && edge.as !== null && theirs.has(edge.to)) ||
+      crossReferences(this.#graph, table).length > 0;
+    return Object.keys(catalog.tables)
+      .sort()
+      .flatMap((table): StayingTable[] => {
+        const stays = manifest.tables[`${catalog.store}.${table}`]?.stays ?? null;
+        return stays !== null && this.#isPlanned(table) && names(table) ? [{ table, ...stays }] : [];
+      });
   }
 
   #isPlanned(table: string): boolean {

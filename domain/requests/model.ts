@@ -1,4 +1,4 @@
-import type { Basis, Floor, OnErase } from '../../manifest/model.ts';
+import type { Basis, Floor, OnErase, Stays } from '../../manifest/model.ts';
 import type { Edge } from '../retention/graph.ts';
 
 /** What a subject asks for. */
@@ -32,6 +32,13 @@ export interface StoreErasure {
   readonly tables: readonly TableErasure[];
   /** What makes it impossible, or would leave something unsaid; empty for a plan that can be carried out. */
   readonly problems: readonly ErasureProblem[];
+  /** Whose rows name the person and stay whoever goes; none: left out. */
+  readonly staying?: readonly StayingTable[];
+}
+
+export interface StayingTable extends Stays {
+  /** `schema.table` */
+  readonly table: string;
 }
 
 export interface ErasureProblem {

@@ -2,6 +2,7 @@ import type { Catalog, ForeignKey } from '../catalog.ts';
 import { inStore, storeOf } from '../../manifest/ids.ts';
 import type { ChildAction, Manifest, Reference, ReferenceRole, RetentionRule } from '../../manifest/model.ts';
 import { rootOf } from '../partitions.ts';
+import { spaced } from '../processing/words.ts';
 import { resolveRoles, type ResolvedRole, type Role } from '../people/roles.ts';
 import { keyEdges, type Partly } from './edges.ts';
 
@@ -28,8 +29,8 @@ export interface Edge {
   readonly partly?: Partly;
 }
 
-/** What of a manifest says who refers to whom. */
-export type Referring = Pick<Manifest, 'subjects' | 'references' | 'shared'>;
+/** What of a manifest says who refers to whom. A draft says of no table that its rows stay. */
+export type Referring = Pick<Manifest, 'subjects' | 'references' | 'shared'> & Partial<Pick<Manifest, 'tables'>>;
 
 /**
  * All edges of a store: its foreign keys, and those of the manifest's references whose both ends lie in it. Partitions are their table.
@@ -74,9 +75,17 @@ function storeReferences(catalog: Catalog, manifest: Referring) {
   const roles = resolveRoles<(typeof leading)[number]>(leading, {
     homes,
     shared: new Set(shared.map(({ table }) => inStore(table))),
+    staying: stayingTables(catalog, manifest),
     primaryKey: (table) => catalog.tables[table]?.primaryKey ?? [],
   });
   return { edges, cross, roles };
+}
+
+function stayingTables(catalog: Catalog, manifest: Referring): Map<string, string> {
+  const found = Object.entries(manifest.tables ?? {}).filter(([id]) => storeOf(id) === catalog.store);
+  return new Map(
+    found.flatMap(([id, { stays }]) => (stays ? [[inStore(id), `its rows stay (${spaced(stays.basis)}): ${stays.because}`] as const] : [])),
+  );
 }
 
 type RawEdge = Omit<Edge, 'as' | 'because'> & { readonly declared: ReferenceRole | null };

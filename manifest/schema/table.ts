@@ -91,6 +91,13 @@ const floor = z.strictObject({
   ),
 });
 
+const stays = z.strictObject({
+  basis: z
+    .enum(['contract', 'legal_obligation', 'vital_interests', 'public_task', 'legitimate_interests'])
+    .meta({ description: 'What makes it lawful; a consent can be withdrawn' }),
+  because: words,
+});
+
 export const table = z.strictObject({
   label: words.optional().meta({ description: 'How letters and copies call it to the person', examples: ['your orders'] }),
   purposes: z.array(name).default([]),
@@ -102,6 +109,7 @@ export const table = z.strictObject({
   json: z.array(json).default([]),
   retention: retention.optional(),
   floor: floor.optional(),
+  stays: stays.optional().meta({ description: 'Its rows stay whoever goes: whom they refer to is a mention' }),
   because: words.optional(),
 });
 

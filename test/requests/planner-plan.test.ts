@@ -78,6 +78,43 @@ describe('whose a row is', () => {
     }
   });
 
+  describe('of a table that stays whoever goes', () => {
+    const text = `references: [{ from: shop.public.log.person_id, to: person, with: [who] }]
+tables: { shop.public.log: { stays: { basis: legitimate_interests, because: who did what }, columns: { id: key, person_id: key, order_id: key, who: contact } } }`;
+    const log = (nullable: string): CatalogTable =>
+      table('log', [`person_id int8${nullable}`, `order_id int8${nullable}`, 'who text'], {
+        primaryKey: ['person_id', 'id'],
+        foreignKeys: [key('person_id', 'person'), key('order_id', 'order')],
+      });
+    const tables = (nullable = ''): CatalogTable[] => [person, owned('order'), log(nullable), owned('line', ['log_id int8'])];
+
+    test('no row goes; the reference is cut, and what is named with it', () => {
+      const planned = plan(text, tables());
+      expect(planned.problems).toEqual([]);
+      expect(tableOf(planned, 'log')).toMatchObject({ ways: [], rows: 'keep', masks: [], masksWhenPinned: [], incoming: [] });
+      expect(tableOf(planned, 'log').mentions.map((it) => [wayText(it.way), it.columns])).toEqual([['person_id=key', ['who']]]);
+      expect(incomingOf(planned, 'order')).toEqual(['log.order_id: detach']);
+      expect(planned.staying).toEqual([{ table: 'public.log', basis: 'legitimate_interests', because: 'who did what' }]);
+    });
+
+    test('what it must refer to stays, masked', () => {
+      const planned = plan(text, tables(' not null'));
+      expect(incomingOf(planned, 'order')).toEqual(['log.order_id: pin']);
+      expect(incomingOf(planned, 'person')).toContain('log.person_id: pin');
+      expect(tableOf(planned, 'person').masksWhenPinned).toEqual(['mail', 'name']);
+    });
+
+    test('the word rescues nothing from a request that came before it', () => {
+      const loose = table('log', ['person_id int8', 'who text'], { foreignKeys: [key('person_id', 'person')] });
+      const now = manifestOf(PERSON + text.replace('order_id: key, ', ''));
+      const before = manifestOf(`${PERSON}tables: { shop.public.log: { columns: { id: key, person_id: key, who: contact } } }`);
+      const of = (then?: Manifest) => planErasure('person', WHOLE, catalog(person, loose), now, then);
+      expect(outcomeText(of())).toContain('log keep');
+      expect(outcomeText(of(before))).toContain('log delete');
+      expect(of(before).staying).toBeUndefined();
+    });
+  });
+
   test('what a row only mentions goes with the reference: an address, and the columns that are named with it', () => {
     const text = `${PERSON}references:
   - { from: shop.public.order.seller, to: person, as: mention, with: [seller_name] }

@@ -12,10 +12,16 @@ const to = (from: string, columns: string, target: string | null, declared: Refe
 });
 
 /** `person_id owner`, by the order in which references are given; a reference that leads to nobody is left out. */
-function said(references: readonly Reference[], keys: Record<string, string> = {}, shared: readonly string[] = []): string[] {
+function said(
+  references: readonly Reference[],
+  keys: Record<string, string> = {},
+  shared: readonly string[] = [],
+  staying: readonly string[] = [],
+): string[] {
   const roles = resolveRoles(references, {
     homes: new Set([PERSON, STAFF]),
     shared: new Set(shared.map((it) => `public.${it}`)),
+    staying: new Map(staying.map((it) => [`public.${it}`, 'its rows stay'])),
     primaryKey: (table) => (keys[table.slice(7)] ?? 'id').split(' '),
   });
   return references.flatMap((it) => (roles.has(it) ? [`${it.from.slice(7)}.${it.columns.join('+')} ${roles.get(it)!.role}`] : []));
@@ -49,6 +55,15 @@ describe('what is plain', () => {
     expect(said([to('household', 'head_id', PERSON), to('card', 'household_id', 'public.household')], {}, ['household'])).toEqual([
       'household.head_id mention',
       'card.household_id owner',
+    ]);
+  });
+
+  test('rows that stay whoever goes mention whom they name, and so do rows that refer to them', () => {
+    const log = [to('log', 'person_id', PERSON), to('log', 'order_id', 'public.order'), to('order', 'person_id', PERSON)];
+    expect(said([...log, to('log_line', 'log_id', 'public.log')], { log: 'person_id id' }, [], ['log'])).toEqual([
+      'log.person_id mention',
+      'log.order_id mention',
+      'order.person_id owner',
     ]);
   });
 

@@ -34,6 +34,8 @@ test('check has nothing against it, and says of each reference whose the row is'
   expect({ code, out }).toMatchObject({ code: 0 });
   expect(out).toMatch(/access_grant +member_id +member +owner: the row goes with them +part of the primary key/);
   expect(out).toMatch(/api_token +member_id +member +owner: the row goes with them +the only way/);
+  expect(out).toMatch(/audit_entry +employee_id +employee +mention: the row stays +its rows stay \(legitimate interests\): who did what/);
+  expect(out).not.toMatch(/no purpose uses .*audit_entry/);
   expect(out).not.toContain('NOT CLEAR');
 });
 
@@ -44,6 +46,12 @@ test('an employee who served everybody takes nobody’s rows along: what says wh
   expect(shown).toContain('21 rows change');
   const bookings = Array.from({ length: 20 }, (_, i) => `~ booking ${(i + 1) * 10 + 1} handled_by=null handled_by_name=null`);
   expect(became).toEqual(['- employee 2', ...bookings]);
+});
+
+test('an employee whom an entry that stays must name stays with it, and nothing says any more who it was', async () => {
+  const { became, shown } = await erased('employee', 3);
+  expect(shown).toMatch(/employee +– +1 +– /);
+  expect(became.filter((it) => !it.startsWith('~ booking'))).toEqual([expect.stringMatching(/^~ employee 3 email=\S+ full_name=\S+$/)]);
 });
 
 /** What is a member's own; of members whose invoices the law keeps. */
@@ -75,8 +83,9 @@ const inOrder = (lines: readonly string[]): string[] => lines.toSorted((one, oth
 test('a member who granted rights takes none of them along, and leaves messages to whom they wrote', async () => {
   const { became, shown } = await erased('member', 1);
   const more = ['access_grant 1/lathe', 'access_grant 1/saw', 'message 101', 'message_file 101', 'post 201'];
-  expect(became).toEqual(inOrder([...own(1), ...more.map((it) => `- ${it}`)]));
+  expect(became).toEqual(inOrder([...own(1), ...more.map((it) => `- ${it}`), '~ audit_entry 1 member_name=null']));
   expect(shown).toContain('message: 1 by recipient_id, 2 by sender_id');
+  expect(shown).toContain('audit_entry: rows stay whoever goes (legitimate interests): who did what is kept for disputes');
   expect(shown).toMatch(/message +1 +– +– +2 shared with others/);
 });
 
@@ -89,7 +98,13 @@ test('a message, with its files, goes with the last of the two', async () => {
 test('where the law keeps nothing, the member’s row goes; what others need of it stays', async () => {
   await world.shop('delete from club.invoice where member_id = 9; delete from club.message where 9 in (sender_id, recipient_id)');
   const { became } = await erased('member', 9);
-  expect(became).toEqual(expect.arrayContaining(['- member 9', '~ topic 9 author_id=null pinned_post_id=null']));
+  expect(became).toEqual(
+    expect.arrayContaining([
+      '- member 9',
+      '~ audit_entry 9 member_id=null member_name=null',
+      '~ topic 9 author_id=null pinned_post_id=null',
+    ]),
+  );
   // Its answer to an anonymous writer's topic was never theirs.
   expect(became.filter((it) => it.includes('post'))).toEqual([
     '- post 81',

@@ -34,5 +34,6 @@ insert into visit select 100 + i, i, 1 + i % 3, '2026-05-01' from generate_serie
 insert into incident select i, 100 + i, 'A cut finger' from generate_series(1, 3) i;
 insert into locker_call select i, m.phone, '2026-05-01' from generate_series(1, 20) i join member m on m.member_id = i;
 insert into invoice select i, i, 1, '2025-02-01', 'Wilhelmina Testperson' || i, 40 from generate_series(1, 20) i;
+insert into audit_entry select i, i, 'Wilhelmina Testperson' || i, 3, 'unlocked the door' from generate_series(1, 9, 8) i;
 insert into job_queue values (1, '--- !ruby/object:Reminder');
 reset search_path;

@@ -106,5 +106,12 @@ create table invoice (
   billed_to text not null,
   amount numeric(9, 2) not null
 );
+create table audit_entry (
+  entry_id int primary key,
+  member_id int references member,
+  member_name text,
+  employee_id int not null references employee,
+  done text not null
+);
 create table job_queue (job_id int primary key, handler text not null);
 reset search_path;
