@@ -1,4 +1,4 @@
-import { columnParts, storeOf } from '../../manifest/ids.ts';
+import { columnParts, inStore, storeOf } from '../../manifest/ids.ts';
 import type { Path } from '../../manifest/problem.ts';
 import type { Catalog, CatalogTable } from '../catalog.ts';
 import { referenceTarget, type Edge } from '../retention/graph.ts';
@@ -30,6 +30,12 @@ function declared(check: StoreCheck): void {
     if (!target || target.store !== check.store) return;
     const targetTable = liveTable(check, `${target.store}.${target.table}`, [...at, 'to']);
     if (!targetTable) return;
+    // It may say what a foreign key of several columns means, by one that no other has.
+    const said = check.edges.some(
+      (edge) =>
+        edge.foreignKey !== null && edge.from === inStore(from.table) && edge.to === target.table && edge.columns.includes(from.column),
+    );
+    if (said && target.columns.length !== 1) return;
     if (target.columns.length !== 1) {
       const message = `the key of \`${reference.to}\` has ${target.columns.length} columns, and the reference has one`;
       check.add('P134', [...at, 'to'], message, 'refer to a column that is unique by itself', 'error');

@@ -18,7 +18,12 @@ export function checkRoles(check: StoreCheck): void {
 function unclear(check: StoreCheck, table: string, references: readonly MappedReference[]): void {
   const byColumns = Map.groupBy(references, ({ columns }) => columns.join(', '));
   const names = [...byColumns.keys()].map((it) => `\`${it}\``).join(', ');
-  const entries = [...byColumns.values()].map(([first]) => `- { from: ${table}.${first!.columns[0]}, to: ${first!.to}, as: … }`);
+  const groups = [...byColumns.values()].map(([first]) => first!);
+  const entries = groups.map((it) => {
+    // A tenant's column, which several share, says of none of them what it means.
+    const own = it.columns.find((name) => groups.every((other) => other === it || !other.columns.includes(name)));
+    return `- { from: ${table}.${own ?? it.columns[0]}, to: ${it.to}, as: … }`;
+  });
   check.add(
     'P150',
     placeOfTable(check, inStore(table)),
@@ -47,7 +52,9 @@ function declared(check: StoreCheck, mapped: readonly MappedReference[]): void {
     if (as === null || live === undefined) return;
     const found = mapped.filter((it) => it.table === table && it.columns.includes(column));
     const direct = to.split('.').length <= 2 || homes.has(to.slice(0, to.lastIndexOf('.')));
-    if (homes.has(table) && as !== 'mention')
+    if (new Set(found.filter(({ columns }) => columns.length > 1).map(({ columns }) => columns.join())).size > 1)
+      check.add('P151', [...at, 'from'], `\`${from}\` stands in several references to people`, 'name a column that only one of them has');
+    else if (homes.has(table) && as !== 'mention')
       check.add(
         'P151',
         [...at, 'as'],

@@ -93,11 +93,20 @@ type RawEdge = Omit<Edge, 'as' | 'because'> & { readonly declared: ReferenceRole
 function rawEdges(catalog: Catalog, manifest: Referring): RawEdge[] {
   const keys = keyEdges(catalog).map((key): RawEdge => ({ ...key, declared: null, with: [] }));
   const declared = manifest.references.map((reference) => referenceEdge(reference, catalog, manifest)).filter((edge) => edge !== null);
+  // A column that several keys share, such as a tenant's, says of none of them what it means.
+  const meant = new Map(
+    declared.flatMap((edge) => {
+      const same = keys.filter((key) => isSaidOf(edge, key));
+      const columns = new Set(same.map((key) => key.columns.join()));
+      return columns.size === 1 ? same.map((key) => [key, edge] as const) : [];
+    }),
+  );
   const said = keys.map((key) => {
-    const same = declared.find((edge) => isSaidOf(edge, key));
+    const same = meant.get(key);
     return same === undefined ? key : { ...wholly(key), declared: same.declared, with: same.with };
   });
-  return [...said, ...declared.filter((edge) => !keys.some((key) => isSaidOf(edge, key)))];
+  const told = new Set(meant.values());
+  return [...said, ...declared.filter((edge) => !told.has(edge))];
 }
 
 /** Said in the manifest, it is so whatever becomes of partitions. */

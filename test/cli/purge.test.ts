@@ -132,13 +132,14 @@ describe('from a database to a certificate', () => {
     expect(await json('hold', 'list')).toEqual([]);
   });
 
-  test('a hold for a key that nobody has, or that is spelled in another way, is refused unless a person insists', async () => {
+  test('a hold for a key that nobody has is refused unless a person insists; another spelling of one is the same key', async () => {
     const hold = (input: string, ...more: string[]) =>
       probity(['hold', 'add', '--subject', 'customer', '--reason', 'Case', '--id', 'H-0', ...more], { env: shop.env, input });
-    for (const key of ['99999', '011', ' 11a']) {
-      expect(await hold(`${key}\n`)).toMatchObject({ code: 2, stderr: expect.stringContaining('no customer with this key') as string });
+    for (const key of ['99999', '11a']) {
+      expect(await hold(`${key}\n`)).toMatchObject({ code: 2 });
       expect(await hold(`${key}\n`, '--store', 'shop')).toMatchObject({ code: 2 });
     }
+    expect((await hold('99999\n')).stderr).toContain('no customer with this key');
     expect(await json('hold', 'list')).toEqual([]);
     const insisted = await hold('99999\n', '--unknown');
     expect(insisted).toMatchObject({ code: 0, stdout: expect.stringContaining('own table has nobody with this key') as string });
@@ -155,7 +156,7 @@ describe('from a database to a certificate', () => {
       ['hold', 'add', '--subject', 'customer', '--reason', 'Case', '--id', 'H-2', '--until', '2999-01-01'],
       {
         env: shop.env,
-        input: '11\n',
+        input: '011\n',
       },
     );
     expect(bySubject).toMatchObject({ rows: { 'shop.public.customer': 1, 'shop.public.orders': 0 } });

@@ -422,6 +422,28 @@ tables: { shop.public.person: { purposes: [ads] }, shop.public.grant: { purposes
     expect(found('{ from: shop.public.grant.granter, to: p, as: both }, { from: shop.public.grant.person, to: p, as: both }')).toEqual([]);
   });
 
+  test('a key of several columns is named by one that no other has', () => {
+    const keyed = {
+      foreignKeys: [
+        key('tenant,buyer', 'person', { name: 'b', referencedColumns: ['tenant', 'id'] }),
+        key('tenant,friend', 'person', { name: 'f', referencedColumns: ['tenant', 'id'] }),
+      ],
+    };
+    const sold = table('grant', ['tenant int8', 'buyer int8', 'friend int8'], {
+      ...keyed,
+      indexes: [index('tenant', 'buyer'), index('tenant', 'friend')],
+    });
+    const people = table('person', ['tenant int8', 'mail text'], { primaryKey: ['tenant', 'id'], uniques: [['tenant', 'id']] });
+    const composite = text.replace('key: id', 'key: [tenant, id]');
+    const said = (references: string) =>
+      check(`${composite}references: [${references}]`, people, sold).filter((it) => / P1(5[01]|34) /.test(it));
+    expect(said('')[0]).toContain('{ from: shop.public.grant.buyer, to: p, as: … } - { from: shop.public.grant.friend, to: p, as: … }');
+    expect(said('{ from: shop.public.grant.buyer, to: p, as: owner }')).toEqual([]);
+    expect(said('{ from: shop.public.grant.tenant, to: p, as: owner }').join()).toContain(
+      'P151 `shop.public.grant.tenant` stands in several references to people',
+    );
+  });
+
   test('a role that cannot be: of a subject’s own row, of what names nobody itself, of what leads to nobody, and of columns that are not there', () => {
     const plain = '{ from: shop.public.grant.person, to: p, as: owner }';
     expect(found(`${plain}, { from: shop.public.person.mail, to: p.email, as: owner }`)[0]).toContain(

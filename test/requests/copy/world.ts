@@ -147,8 +147,11 @@ export const MANIFEST: ManifestInput = {
     'desk.public.mailing': { purposes: ['newsletter'] },
   },
   references: [
-    { from: 'desk.public.ticket.requester_email', to: 'customer.email' },
-    { from: 'desk.public.ticket.agent_id', to: 'employee' },
+    { from: 'shop.public.purchase.customer_id', to: 'customer', as: 'both' },
+    { from: 'shop.public.purchase.gift_for', to: 'customer', as: 'both' },
+    { from: 'shop.public.purchase.handled_by', to: 'employee', as: 'mention' },
+    { from: 'desk.public.ticket.requester_email', to: 'customer.email', as: 'owner' },
+    { from: 'desk.public.ticket.agent_id', to: 'employee', as: 'mention' },
     { from: 'desk.public.mailing.who', to: 'customer.email' },
   ],
   shared: [{ table: 'shop.public.household', owners: 'shop.public.household_member', on_erase: 'detach', last_owner: 'delete' }],
