@@ -151,7 +151,7 @@ async function copySubject(copy: StoreCopy, erasure: StoreErasure, { trx, now, w
       name: plan.table,
       live: catalog.tables[plan.table]!,
       // Nobody has asked for anything to go: what several own is theirs, too, and what only mentions them is not.
-      plan: { ...plan, floor: null, ways: plan.ways.map((way) => ({ ...way, together: null })), mentions: [] },
+      plan: { ...plan, floor: null, ways: plan.ways.map((way) => ({ ...way, together: [] })), mentions: [] },
       masks: null,
       detachable: [],
     })),

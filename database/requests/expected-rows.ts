@@ -105,6 +105,6 @@ function behind(edge: Edge, ways: TableErasure['ways']): ErasureWay[] {
     ...way,
     steps: [edge, ...way.steps],
     shared: way.shared === null ? null : { ...way.shared, hop: way.shared.hop + 1 },
-    together: way.together === null ? null : { ...way.together, hop: way.together.hop + 1 },
+    together: way.together.map((it) => ({ ...it, hop: it.hop + 1 })),
   }));
 }

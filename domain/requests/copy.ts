@@ -141,7 +141,7 @@ export function subjectReferences(table: string, catalog: Catalog, manifest: Man
 }
 
 function ending(steps: readonly Edge[], columns: readonly string[], identity: string): ErasureWay {
-  return { steps, columns, identity, asText: false, shared: null, together: null };
+  return { steps, columns, identity, asText: false, shared: null, together: [] };
 }
 
 /** Where documents of a table say who somebody is. */

@@ -2,9 +2,10 @@ import { storeOf } from '../../manifest/ids.ts';
 import type { Manifest } from '../../manifest/model.ts';
 import { mapValues } from '../../manifest/values.ts';
 import type { Catalog, CatalogTable } from '../catalog.ts';
-import { canDetach, cycleFix, cycleText, rigidCycles } from '../retention/cycles.ts';
+import { cycleFix, cycleText, rigidCycles } from '../retention/cycles.ts';
 import type { Edge } from '../retention/graph.ts';
 import { judgeTable, personalParts, unclassifiedColumns, Uses } from './columns.ts';
+import { cutColumns } from './cut.ts';
 import { crossReferences, erasureGraph, inOrder, KEY_IDENTITY, endsOf, type ErasureGraph } from './graph.ts';
 import type {
   ErasureProblem,
@@ -102,7 +103,8 @@ class ErasurePlanner {
     const judged = judgeTable(this.#graph, table, declared, this.#before.tables[id], this.#scope);
     const nobody = ways.length === 0;
     if (nobody && judged.json.length + mentions.length === 0) return [];
-    if (!nobody) this.#unclear(table);
+    // What hangs on a row goes with whose the row is.
+    for (const on of new Set(ways.flatMap(({ steps }) => [table, ...steps.map(({ to }) => to)]))) this.#unclear(on);
     const planned: TableErasure = {
       table,
       ways,
@@ -150,7 +152,7 @@ class ErasurePlanner {
     return edges
       .filter((edge) => edge.to === table && !this.#isByIdentity(edge))
       .flatMap((edge): IncomingEdge[] => {
-        const detaches = this.#isPlanned(edge.from) && canDetach(catalog, edge);
+        const detaches = this.#isPlanned(edge.from) && cutColumns(catalog.tables[edge.from]!, edge).length > 0;
         if (detaches) return [{ edge, otherwise: 'detach' }];
         return edge.foreignKey?.enforced === true ? [{ edge, otherwise: 'pin' }] : [];
       });

@@ -72,8 +72,6 @@ export interface DirectEnd {
   readonly columns: readonly string[];
   readonly identity: string;
   readonly asText: boolean;
-  /** The subject is one of several owners of the row. */
-  readonly both: boolean;
 }
 
 /** Whose the rows of a table are by what they say themselves; first by its key. What only mentions the subject is left out. */
@@ -81,7 +79,7 @@ export function directEnds(graph: ErasureGraph, table: string): DirectEnd[] {
   const declared = graph.manifest.subjects[graph.subject];
   if (declared === undefined || isOthersOwn(graph, table)) return [];
   const home = homeOf(graph);
-  if (home === table) return [{ columns: declared.key, identity: KEY_IDENTITY, asText: false, both: false }];
+  if (home === table) return [{ columns: declared.key, identity: KEY_IDENTITY, asText: false }];
   if (home === null) return elsewhere(graph, table);
   const ends = graph.edges.flatMap((edge) => (edge.from === table && edge.to === home && edge.as !== 'mention' ? endsOf(graph, edge) : []));
   const byMeaning = Map.groupBy(ends, (it) => canonicalJson([it.columns, it.identity]));
@@ -95,17 +93,16 @@ export function endsOf(graph: ErasureGraph, edge: Edge): DirectEnd[] {
   const declared = graph.manifest.subjects[graph.subject];
   if (declared === undefined || edge.to !== homeOf(graph) || Object.keys(edge.when).length > 0) return [];
   const { asText } = edge;
-  const both = edge.as === 'both';
   const carried = declared.key.map((column) => edge.columns[edge.toColumns.indexOf(column)]).filter((it) => it !== undefined);
-  if (carried.length === declared.key.length) return [{ columns: carried, identity: KEY_IDENTITY, asText, both }];
+  if (carried.length === declared.key.length) return [{ columns: carried, identity: KEY_IDENTITY, asText }];
   const identity = identityOf(graph, edge.toColumns);
-  return identity === null ? [] : [{ columns: edge.columns, identity, asText, both }];
+  return identity === null ? [] : [{ columns: edge.columns, identity, asText }];
 }
 
 /** References to a subject whose table another store holds. Types are compared where the values are. */
 function elsewhere(graph: ErasureGraph, table: string): DirectEnd[] {
   return crossReferences(graph, table).flatMap(({ column, identity, polymorphic, as }) =>
-    polymorphic || identity === null || as === 'mention' ? [] : [{ columns: [column], identity, asText: false, both: as === 'both' }],
+    polymorphic || identity === null || as === 'mention' ? [] : [{ columns: [column], identity, asText: false }],
   );
 }
 

@@ -97,8 +97,8 @@ export interface ErasureWay {
   readonly asText: boolean;
   /** The way goes through what people share: it counts only where nobody else owns that row. Null for the shared table itself, see `TableErasure.shared`. */
   readonly shared: { readonly hop: number; readonly owners: Edge } | null;
-  /** The way goes through a row that several people own: it counts only where none of the others is there any more. At hop 0 see `TableErasure.owners`. */
-  readonly together: { readonly hop: number; readonly owners: readonly Owner[] } | null;
+  /** The way goes through rows that several people own: it counts only where none of the others is there any more. At hop 0 see `TableErasure.owners`. */
+  readonly together: readonly { readonly hop: number; readonly owners: readonly Owner[] }[];
 }
 
 /** One of several references of a row that say who owns it. */
@@ -110,6 +110,8 @@ export interface Owner {
   readonly asText: boolean;
   /** Column values under which it counts. */
   readonly when: Readonly<Record<string, string | number | boolean>>;
+  /** What the rows serve: an owner who was erased and for whom one of them went on is there as before. */
+  readonly purposes: readonly string[];
 }
 
 /** A reference by which a row names a person without being theirs alone. */

@@ -7,12 +7,22 @@ import type { ErasureWay, Mention, Owner } from './model.ts';
 export function ownersOf(graph: ErasureGraph, table: string): Owner[] {
   const found = Object.keys(graph.manifest.subjects).flatMap((subject) => {
     const own = { ...graph, subject };
-    return namesOf(own, table).filter(({ as }) => as === 'both' || as === 'owner').map(({ as, way, when }) => ({ as, owner: ownerAlong(subject, way, when) })); // prettier-ignore
+    return namesOf(own, table)
+      .filter(({ as }) => as === 'both' || as === 'owner')
+      .map(({ as, way, when }) => ({ as, owner: { ...ownerAlong(subject, way, when), purposes: keeping(graph, table) } }));
   });
   return found.some(({ as }) => as === 'both') ? inOrder(found.map(({ owner }) => owner)) : [];
 }
 
-function ownerAlong(subject: string, { steps, columns, identity, asText }: ErasureWay, when: Owner['when']): Owner {
+/** How long the law keeps a row says the floor. */
+function keeping({ manifest, catalog }: ErasureGraph, table: string): string[] {
+  const declared = manifest.tables[`${catalog.store}.${table}`];
+  if (declared === undefined) return [];
+  const all = [...declared.purposes, ...Object.values(declared.columns ?? {}).flatMap(({ purposes }) => purposes ?? [])];
+  return [...new Set(all)].filter((it) => declared.floor === null || manifest.purposes[it]?.basis !== 'legal_obligation').sort();
+}
+
+function ownerAlong(subject: string, { steps, columns, identity, asText }: ErasureWay, when: Owner['when']): Omit<Owner, 'purposes'> {
   const [step] = steps;
   return { subject, columns: step?.columns ?? columns, identity, asText: step?.asText ?? asText, when };
 }
@@ -65,5 +75,5 @@ function namesOf(graph: ErasureGraph, table: string): Name[] {
 }
 
 function ending(steps: readonly Edge[], columns: readonly string[], identity: string, asText: boolean): ErasureWay {
-  return { steps, columns, identity, asText, shared: null, together: null };
+  return { steps, columns, identity, asText, shared: null, together: [] };
 }

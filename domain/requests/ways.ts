@@ -92,11 +92,11 @@ function waysFrom(
   start: string,
 ): ErasureWay[] {
   const owners = ownersOf(graph, table);
-  const here = directEnds(graph, table).map(({ both, ...end }): ErasureWay => ({
+  const here = directEnds(graph, table).map((end): ErasureWay => ({
     steps: [],
     ...end,
     shared: null,
-    together: both ? { hop: 0, owners } : null,
+    together: guardsOf(owners),
   }));
   if (table === homeOf(graph)) return here;
   const budget = MAX_HOPS - visited.length;
@@ -113,17 +113,22 @@ function waysFrom(
   return ways;
 }
 
+/** A row that several people own stays with what hangs on it while others are there, by whichever reference it is reached. */
+function guardsOf(owners: readonly Owner[]): ErasureWay['together'] {
+  return owners.length === 0 ? [] : [{ hop: 0, owners }];
+}
+
 function prefixed({ edge, owners: sharers }: Hop, way: ErasureWay, owners: readonly Owner[]): ErasureWay[] {
   // Nobody can say who owns what only people own who share something else.
   if (sharers !== null && way.shared !== null) return [];
   const shifted = way.shared === null ? null : { ...way.shared, hop: way.shared.hop + 1 };
-  const further = way.together === null ? null : { ...way.together, hop: way.together.hop + 1 };
+  const further = way.together.map((it) => ({ ...it, hop: it.hop + 1 }));
   return [
     {
       ...way,
       steps: [edge, ...way.steps],
       shared: sharers === null ? shifted : { hop: 0, owners: sharers },
-      together: edge.as === 'both' ? { hop: 0, owners } : further,
+      together: [...guardsOf(owners), ...further],
     },
   ];
 }

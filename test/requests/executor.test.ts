@@ -24,7 +24,7 @@ beforeEach(async () => {
   );
 });
 
-const WAY = { steps: [], columns: ['customer_id'], identity: 'key', asText: false, shared: null, together: null } as const;
+const WAY = { steps: [], columns: ['customer_id'], identity: 'key', asText: false, shared: null, together: [] } as const;
 const REST = {
   rows: 'delete',
   masks: [],

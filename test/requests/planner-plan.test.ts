@@ -150,6 +150,55 @@ tables: { shop.public.order: { purposes: [ads], columns: { id: key, person_id: k
     expect(planned.problems).toEqual([]);
   });
 
+  test('what hangs on a row of several people stays with it, by whichever reference the row is reached', () => {
+    const text = `${PERSON}references:
+  - { from: shop.public.message.sender, to: person, as: owner }
+  - { from: shop.public.message.receiver, to: person, as: both }`;
+    const message = table('message', ['sender int8', 'receiver int8'], {
+      foreignKeys: [key('sender', 'person', { name: 's' }), key('receiver', 'person', { name: 'r' })],
+    });
+    const file = table('file', ['message_id int8 not null'], { foreignKeys: [key('message_id', 'message')] });
+    expect(waysOf(plan(text, [person, message, file]), 'file')).toEqual([
+      'message > receiver=key if 1 has no other owner',
+      'message > sender=key if 1 has no other owner',
+    ]);
+    const answers = `${PERSON}references:
+  - { from: shop.public.answer.thread_id, to: shop.public.thread.id, as: owner }
+  - { from: shop.public.answer.author, to: person, as: both }`;
+    const answer = table('answer', ['thread_id int8', 'author int8'], {
+      foreignKeys: [key('thread_id', 'thread'), key('author', 'person')],
+    });
+    const photo = table('photo', ['answer_id int8 not null'], { foreignKeys: [key('answer_id', 'answer')] });
+    expect(waysOf(plan(answers, [person, owned('thread'), answer, photo]), 'photo')).toEqual([
+      'answer > author=key if 1 has no other owner',
+      'answer > thread > person_id=key if 1 has no other owner',
+    ]);
+  });
+
+  test('what hangs on a row of which nobody said whose it is waits for that, also where the row itself is left alone', () => {
+    const to = (column: string) => key(column, 'person', { name: `grant_${column}` });
+    const grant = table('grant', ['person_id int8', 'granted_by int8'], { foreignKeys: [to('person_id'), to('granted_by')] });
+    const detail = table('detail', ['grant_id int8 not null'], { foreignKeys: [key('grant_id', 'grant')] });
+    const ignored = `${PERSON}ignore: { shop.public.grant: Rights }\n`;
+    expect(plan(ignored, [person, grant, detail]).problems.map(({ code, table }) => `${code} ${table}`)).toEqual([
+      'unclear shop.public.grant',
+    ]);
+    const said = plan(`${ignored}references: [{ from: shop.public.grant.granted_by, to: person, as: mention }]`, [person, grant, detail]);
+    expect(said.problems).toEqual([]);
+    expect(waysOf(said, 'detail')).toEqual(['grant > person_id=key']);
+  });
+
+  test('a reference is not cut by a column that says whose the row is: it pins', () => {
+    const text = `subjects: { person: { table: shop.public.person, key: [site, id] } }
+references: [{ from: shop.public.grant.granted_by, to: shop.public.person.id, as: mention }, { from: shop.public.grant.owner, to: shop.public.person.id, as: owner }]`;
+    const home = table('person', ['site int8 not null'], { primaryKey: ['site', 'id'], uniques: [['site', 'id']] });
+    const by = (column: string) => key(`site,${column}`, 'person', { name: column, referencedColumns: ['site', 'id'] });
+    const grant = (nullable: string) =>
+      table('grant', ['site int8', `owner int8 not null`, `granted_by int8${nullable}`], { foreignKeys: [by('owner'), by('granted_by')] });
+    expect(incomingOf(plan(text, [home, grant(' not null')]), 'person')).toEqual(['grant.site+granted_by: pin', 'grant.site+owner: pin']);
+    expect(incomingOf(plan(text, [home, grant('')]), 'person')).toEqual(['grant.site+granted_by: detach', 'grant.site+owner: pin']);
+  });
+
   test('a part that names somebody itself is whose the manifest says; a key that joins two people’s things makes no part', () => {
     const message = owned('message', ['ticket_id int8 not null'], {
       primaryKey: ['ticket_id', 'id'],

@@ -77,7 +77,8 @@ test('a way hangs together and ends where the subject is named', () => {
         expect(new Set(tables).size).toBe(tables.length);
         const names = (hop: number): string[] => catalog.tables[tables[hop]!]!.columns.map((it) => it.name);
         expect(names(steps.length)).toEqual(expect.arrayContaining([...columns]));
-        for (const it of together?.owners ?? []) expect(names(together!.hop)).toEqual(expect.arrayContaining([...it.columns]));
+        for (const { hop, owners } of together)
+          for (const it of owners) expect(names(hop)).toEqual(expect.arrayContaining([...it.columns]));
         if (shared !== null) expect([tables[shared.hop], tables[shared.hop + 1]]).toEqual([shared.owners.to, shared.owners.from]);
       }
     }

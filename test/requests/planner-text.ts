@@ -3,7 +3,7 @@ import type { ErasureWay, StoreErasure, TableErasure } from '../../domain/reques
 /** `customer_id=key`, `order > customer_id=key`: the tables that a way goes through, then the columns that name the person. */
 export function wayText({ steps, columns, identity, asText, shared, together }: ErasureWay): string {
   const way = [...steps.map((step) => short(step.to) + whenText(step.when)), `${columns.join('+')}=${identity}`].join(' > ');
-  const guards = together === null ? '' : ` if ${together.hop} has no other owner`;
+  const guards = together.map(({ hop }) => ` if ${hop} has no other owner`).join('');
   return `${way}${asText ? ' as text' : ''}${guards}${shared === null ? '' : ` if shared ${shared.hop}:${short(shared.owners.to)} has no other owner`}`;
 }
 

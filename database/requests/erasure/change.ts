@@ -1,11 +1,12 @@
 import { sql, type RawBuilder } from 'kysely';
 import type { CatalogTable } from '../../../domain/catalog.ts';
+import { cutColumns } from '../../../domain/requests/cut.ts';
 import { StoreError } from '../../errors.ts';
 import { ident, tableRef } from '../../identifiers.ts';
 import { heldBy, ownedAlone, type Look } from './judge.ts';
 import { leadsTo, ROW } from './reach.ts';
 import { countRows, isRow, ROWS, type RowCount } from './rows.ts';
-import { detachedColumns, subjectTable, type ErasureTarget, type TargetTable } from './target.ts';
+import { subjectTable, type ErasureTarget, type TargetTable } from './target.ts';
 import { newValues } from './write.ts';
 
 /**
@@ -68,7 +69,7 @@ function maskSets(look: Look, { plan, masks }: TargetTable): RawBuilder<unknown>
 function detachSets({ live, detachable }: TargetTable): RawBuilder<unknown>[] {
   const bits = new Map<string, bigint>();
   for (const [bit, edge] of detachable.entries()) {
-    for (const name of detachedColumns(live, edge)) bits.set(name, (bits.get(name) ?? 0n) | (1n << BigInt(bit)));
+    for (const name of cutColumns(live, edge)) bits.set(name, (bits.get(name) ?? 0n) | (1n << BigInt(bit)));
   }
   return [...bits].map(
     ([name, mask]) => sql`${ident(name)} = case when x.detach & ${String(mask)}::bigint <> 0 then null else ${ident(ROW, name)} end`,

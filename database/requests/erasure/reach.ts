@@ -34,9 +34,9 @@ function counting(way: ErasureWay, hop: number, catalog: Catalog, who: Who, alon
   return [
     ...(shared?.hop === hop ? [alone(shared.owners, alias)] : []),
     // Of the row itself it is settled, and said, once it is entered.
-    ...(hop > 0 && together?.hop === hop
-      ? [sql<boolean>`not ${ownedByOthers(together.owners, way.steps[hop - 1]!.to, alias, catalog, who)}`]
-      : []),
+    ...together
+      .filter((it) => hop > 0 && it.hop === hop)
+      .map(({ owners }) => sql<boolean>`not ${ownedByOthers(owners, way.steps[hop - 1]!.to, alias, catalog, who)}`),
   ];
 }
 
@@ -118,7 +118,8 @@ export function ownedByOthers(owners: readonly Owner[], table: string, alias: st
         : [];
     const texts = columns.map((column) => sql`${column}::text`);
     const value = texts.length === 1 ? texts[0]! : sql`to_jsonb(array[${sql.join(texts)}])::text`;
-    const erased = sql<boolean>`not probity.is_erased(${owner.subject}::text, ${owner.identity}::text, ${value}, null::timestamptz)`;
+    const erased = sql<boolean>`not probity.is_erased(${owner.subject}::text, ${owner.identity}::text, ${value}, null::timestamptz,
+      ${owner.purposes}::text[])`;
     return all([...columns.map((column) => sql<boolean>`${column} is not null`), ...when, ...among, erased]);
   });
   return any(each);

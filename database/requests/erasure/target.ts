@@ -1,4 +1,5 @@
 import type { Catalog, CatalogTable } from '../../../domain/catalog.ts';
+import { cutColumns } from '../../../domain/requests/cut.ts';
 import type { StoreErasure, TableErasure } from '../../../domain/requests/model.ts';
 import { rootOf } from '../../../domain/partitions.ts';
 import { keyEdges } from '../../../domain/retention/edges.ts';
@@ -59,7 +60,7 @@ export async function openErasure(store: Store, manifest: Manifest, erasure: Sto
     const plan = withoutIdleMasks(erasure.tables.find((candidate) => candidate.table === name) ?? null);
     const detachable = incoming.filter((it) => it.edge.from === name && it.otherwise === 'detach').map((it) => it.edge);
     if (detachable.length > MOST_DETACHABLE) throw unlike(store.name, name, `more than ${MOST_DETACHABLE} references would be set null`);
-    const fixed = detachable.find((edge) => detachedColumns(live, edge).length === 0);
+    const fixed = detachable.find((edge) => cutColumns(live, edge).length === 0);
     if (fixed !== undefined) throw unlike(store.name, name, `the reference ${fixed.name} cannot be set null`);
     return { name, live, plan, masks: null, detachable };
   });
@@ -118,20 +119,6 @@ function refuse(store: string, catalog: Catalog, plan: TableErasure): void {
 /** By what it says: a plan names one of several keys that say the same. */
 function sameReference(planned: Edge, edge: Pick<Edge, 'from' | 'columns' | 'toColumns'>): boolean {
   return planned.from === edge.from && planned.columns.join() === edge.columns.join() && planned.toColumns.join() === edge.toColumns.join();
-}
-
-/**
- * The columns that end a reference when they become null. One is enough unless the key is MATCH FULL; a column that other references share,
- * such as a tenant's, is left alone where it can be.
- */
-export function detachedColumns(live: CatalogTable, edge: Edge): readonly string[] {
-  const open = edge.columns.filter((name) =>
-    live.columns.some((column) => column.name === name && column.nullable && column.generated === null),
-  );
-  if (edge.foreignKey?.match === 'full') return open.length === edge.columns.length ? open : [];
-  const others = live.foreignKeys.filter((key) => key.name !== edge.foreignKey?.name).flatMap((key) => key.columns);
-  const own = open.filter((name) => !others.includes(name));
-  return own.length > 0 ? own : open;
 }
 
 /** The subject's own table, when this store holds it: `schema.table`. */

@@ -50,7 +50,7 @@ export class Naive {
         const named = table.json !== null && active.some((person) => mentions(row['doc'] as Doc | null, person['mail']));
         const owners = (some: readonly Row[], outsiders: readonly Outcome[]): boolean =>
           this.#planned(table) &&
-          some.some((person) => this.#belongs(table, row, person, entries, { outsiders, active: some === held ? [] : active }));
+          some.some((person) => this.#belongs(table, row, person, entries, { outsiders, active: some === held ? people : active }));
         const own = (otherwise: Outcome): Outcome => this.#own(table, row, otherwise);
         const byHeld = owners(held, []);
         const reached = byHeld || owners(active, ['held']);
@@ -119,7 +119,7 @@ export class Naive {
         if (to.name === SUBJECT) return false;
         const names = this.#namesOf(to, there).filter(({ as, mail }) => as !== 'mention' && !mail);
         // What hangs on what several own is of the last of them.
-        return names.some((name) => name.is(person) && (name.as === 'owner' || !this.#ownedByOthers(to, there, active)));
+        return names.some((name) => name.is(person)) && !this.#ownedByOthers(to, there, active);
       });
     });
   }

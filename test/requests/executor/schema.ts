@@ -143,37 +143,29 @@ function refOf(edge: Edge, given: Case): Table['refs'][number] {
   return from.refs.find((ref) => column === `${ref.name}_a` || column === `${ref.name}_id`)!;
 }
 
-const PLAIN = { shared: null, together: null } as const;
+const PLAIN = { shared: null, together: [] } as const;
 
 function waysOf(table: Table, given: Case, edges: readonly Edge[]): ErasureWay[] {
   const key = keyColumns(given.tables[0]!);
   if (table.name === SUBJECT) return [{ steps: [], columns: key, identity: 'key', asText: false, ...PLAIN }];
   const owned = (edge: Edge): boolean => refOf(edge, given).as !== 'mention';
   const out = edges.filter((edge) => edge.from === `public.${table.name}` && edge.to !== edge.from && owned(edge));
-  const together = (edge: Edge, hop: number): ErasureWay['together'] =>
-    refOf(edge, given).as === 'both'
-      ? {
-          hop,
-          owners: ownersOf(
-            given.tables.find((it) => `public.${it.name}` === edge.from)!,
-            given,
-          ),
-        }
-      : null;
+  const together = (from: string, hop: number): ErasureWay['together'] => {
+    const of = given.tables.find((it) => `public.${it.name}` === from)!;
+    const owners = ownersOf(of, given);
+    return owners.length === 0 ? [] : [{ hop, owners }];
+  };
   const direct = out
     .filter((edge) => edge.to === `public.${SUBJECT}`)
-    .map((edge) => ({ ...arriving([], edge, key), together: together(edge, 0) }));
+    .map((edge) => ({ ...arriving([], edge, key), together: together(edge.from, 0) }));
   const second = out
     .filter((edge) => edge.to !== `public.${SUBJECT}` && !edge.to.endsWith('household'))
     .flatMap((edge) =>
       edges
         .filter((next) => next.from === edge.to && next.to === `public.${SUBJECT}` && owned(next))
-        .map((next) => ({ ...arriving([edge], next, key), together: together(next, 1) })),
+        .map((next) => ({ ...arriving([edge], next, key), together: [...together(edge.from, 0), ...together(next.from, 1)] })),
     );
-  const mail: ErasureWay[] =
-    table.mail && table.mailAs !== 'mention'
-      ? [{ ...MAIL, together: table.mailAs === 'both' ? { hop: 0, owners: ownersOf(table, given) } : null }]
-      : [];
+  const mail: ErasureWay[] = table.mail && table.mailAs !== 'mention' ? [{ ...MAIL, together: together(`public.${table.name}`, 0) }] : [];
   if (table.shared === null && table.name !== 'hung') return [...direct, ...mail, ...second];
   const owners = edges.find((edge) => edge.from === 'public.member' && edge.to === 'public.household')!;
   const toPerson = edges.find((edge) => edge.from === 'public.member' && edge.to === `public.${SUBJECT}`)!;
@@ -197,14 +189,22 @@ function personRefs(table: Table): Table['refs'] {
 
 function ownersOf(table: Table, given: Case): Owner[] {
   const refs = personRefs(table).map((ref) => ({ as: ref.as, owner: ownerOf(ref, given) }));
-  const mail = table.mail ? [{ as: table.mailAs, owner: { subject: SUBJECT, ...MAIL, when: {} } }] : [];
+  const mail = table.mail ? [{ as: table.mailAs, owner: { subject: SUBJECT, ...MAIL, when: {}, purposes: [] } }] : [];
   const all = [...refs, ...mail];
   return all.some(({ as }) => as === 'both') ? all.filter(({ as }) => as !== 'mention').map(({ owner }) => owner) : [];
 }
 
 function ownerOf(ref: Table['refs'][number], given: Case): Owner {
-  if (!ref.polymorphic) return { subject: SUBJECT, columns: refColumns(ref, given.tables), identity: 'key', asText: false, when: {} };
-  return { subject: SUBJECT, columns: [`${ref.name}_id`], identity: 'key', asText: true, when: { [`${ref.name}_type`]: SUBJECT } };
+  if (!ref.polymorphic)
+    return { subject: SUBJECT, columns: refColumns(ref, given.tables), identity: 'key', asText: false, when: {}, purposes: [] };
+  return {
+    subject: SUBJECT,
+    columns: [`${ref.name}_id`],
+    identity: 'key',
+    asText: true,
+    when: { [`${ref.name}_type`]: SUBJECT },
+    purposes: [],
+  };
 }
 
 /** Addresses are cut; the printed name goes along with the first reference that does not say whose the row alone is. */

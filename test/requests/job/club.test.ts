@@ -89,6 +89,14 @@ test('a member who granted rights takes none of them along, and leaves messages 
   expect(shown).toMatch(/message +1 +– +– +2 shared with others/);
 });
 
+test('a message stays for a member whose membership goes on, erased or not', async () => {
+  await world.shop('update club.member set closed_at = null where member_id = 13');
+  await erased('member', 13);
+  const { became } = await erased('member', 14);
+  expect(became).toContain('- post 140');
+  expect(became.filter((it) => it.includes('message'))).toEqual([]);
+});
+
 test('a message, with its files, goes with the last of the two', async () => {
   const { became } = await erased('member', 2);
   const more = ['access_grant 2/lathe', 'app_user 1/2', 'message 1', 'message_file 1', 'post 11'];
