@@ -156,7 +156,7 @@ async function copySubject(copy: StoreCopy, erasure: StoreErasure, { trx, now, w
       detachable: [],
     })),
   };
-  const who = { runId: RUN, class: 0, chunk: null, subject: erasure.subject, without: [] };
+  const who = { runId: RUN, class: 0, chunk: null, subject: erasure.subject, without: [], heldAnywhere: [] };
   const look: Look = { trx, target, who, held: { people: [], holds: [] }, holds: NO_HOLDS, now, locking: false };
   await enterAll(look, new Set());
   const counts = await countRows(trx);

@@ -44,7 +44,7 @@ export function expectedRows(
   manifest: Manifest,
   now: Date,
 ): ExpectedRows[] {
-  const who: Who = { runId: plan.run, chunk: null, class: of, subject: erasure.subject, without: [] };
+  const who: Who = { runId: plan.run, chunk: null, class: of, subject: erasure.subject, without: [], heldAnywhere: [] };
   const { scope } = plan.classes[of]!;
   const graph = erasureGraph(erasure.subject, catalog, manifest);
   const along = (it: Pick<ExpectedRows, 'table' | 'columns' | 'why' | 'floor'>, ways: readonly ErasureWay[]): ExpectedRows[] =>

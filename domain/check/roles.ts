@@ -40,7 +40,17 @@ function declared(check: StoreCheck, mapped: readonly MappedReference[]): void {
     const { table, column } = columnParts(from);
     if (storeOf(from) !== store) return;
     const live = check.catalog.tables[inStore(table)];
-    if (live) along.forEach((name, place) => liveColumn(check, live, name, [...at, 'with', place]));
+    if (live)
+      along.forEach((name, place) => {
+        liveColumn(check, live, name, [...at, 'with', place]);
+        if (check.edges.some((edge) => edge.from === inStore(table) && edge.foreignKey !== null && edge.columns.includes(name)))
+          check.add(
+            'P151',
+            [...at, 'with', place],
+            `\`${name}\` is a reference itself`,
+            'declare it under `references` with a role of its own',
+          );
+      });
     const stays = manifest.tables[table]?.stays ?? null;
     if (along.length > 0 && (as === 'owner' || (as === null && stays === null)))
       check.add(

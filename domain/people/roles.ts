@@ -8,6 +8,8 @@ export interface Reference {
   readonly columns: readonly string[];
   /** `schema.table` of the store; null: a subject's table in another store. */
   readonly to: string | null;
+  /** It holds only where another column says so: of a polymorphic pair one holds at a time. */
+  readonly polymorphic: boolean;
   /** What the manifest says; null: nothing. */
   readonly declared: ReferenceRole | null;
 }
@@ -74,12 +76,14 @@ function ofTable<T extends Reference>(table: string, leading: readonly T[], cont
   const { owner, because } = plainOwner(groups);
   if (owner === null) return all(() => ({ role: 'unclear', because }));
   return all((group) =>
-    group.key === owner.key ? { role: 'owner', because } : MENTION(`\`${owner.key}\` says whose the row is (${because})`),
+    group.id === owner.id ? { role: 'owner', because } : MENTION(`\`${owner.key}\` says whose the row is (${because})`),
   );
 }
 
 /** References by the same columns, such as those of a polymorphic pair, of which one holds at a time. */
 interface Group<T> {
+  readonly id: string;
+  /** Its columns, in words. */
   readonly key: string;
   readonly references: readonly T[];
   /** Names a person itself, not something that somebody owns. */
@@ -89,10 +93,12 @@ interface Group<T> {
 }
 
 function groupsOf<T extends Reference>(references: readonly T[], { homes, primaryKey }: RoleContext): Group<T>[] {
-  return [...Map.groupBy(references, ({ columns }) => columns.join(', '))].map(([key, some]) => {
+  const one = ({ columns, to, polymorphic }: T): string => JSON.stringify([columns, polymorphic ? null : to]);
+  return [...Map.groupBy(references, one)].map(([id, some]) => {
     const [{ from, columns }] = some as [T];
     return {
-      key,
+      id,
+      key: columns.join(', '),
       references: some,
       direct: some.some(({ to }) => to === null || homes.has(to)),
       inKey: columns.every((column) => primaryKey(from).includes(column)),

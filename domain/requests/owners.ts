@@ -32,10 +32,16 @@ export function mentionsOf(graph: ErasureGraph, table: string, live: CatalogTabl
   const found = namesOf(graph, table)
     .filter(({ as }) => as === 'mention' || as === 'both')
     .map(({ way, cut, with: along, when }): Mention => {
-      const columns = [...(cut ? [] : [...(way.steps[0]?.columns ?? way.columns), ...Object.keys(when)]), ...along];
+      const own = cut ? [] : [...(way.steps[0]?.columns ?? way.columns), ...Object.keys(when)];
+      const columns = [...own, ...along.filter((name) => !isReference(graph, table, name))];
       return { way, columns: [...new Set(columns)].filter((name) => goes(live, name) && ends(name)) };
     });
   return inOrder(found.filter(({ columns }) => columns.length > 0));
+}
+
+/** It goes as what it refers to does. */
+function isReference({ edges }: ErasureGraph, table: string, column: string): boolean {
+  return edges.some(({ from, columns, foreignKey }) => from === table && foreignKey !== null && columns.includes(column));
 }
 
 /** Neither a key nor made from other columns. */

@@ -61,6 +61,7 @@ function storeReferences(catalog: Catalog, manifest: Referring) {
     to: edge.to,
     columns: edge.columns,
     declared: edge.declared,
+    polymorphic: Object.keys(edge.when).length > 0,
     edge,
   }));
   const cross = manifest.references.flatMap((reference) => {
@@ -68,7 +69,16 @@ function storeReferences(catalog: Catalog, manifest: Referring) {
     const target = referenceTarget(reference.to, manifest);
     if (from?.store !== catalog.store || target === null || target.store === catalog.store) return [];
     if (!Object.values(manifest.subjects).some(({ table }) => table === `${target.store}.${target.table}`)) return [];
-    return [{ from: from.table, to: null, columns: [from.column], declared: reference.as, reference }];
+    return [
+      {
+        from: from.table,
+        to: null,
+        columns: [from.column],
+        declared: reference.as,
+        polymorphic: Object.keys(reference.when).length > 0,
+        reference,
+      },
+    ];
   });
   // Who owns what people share is not owned by it.
   const leading = [...edges.filter(({ from, to }) => !owners.has(`${from} ${to}`)), ...cross];

@@ -43,22 +43,24 @@ export async function lookAt(
 ): Promise<Look> {
   const { subject } = target.erasure;
   const elsewhere = people.heldElsewhere ?? [];
-  const { rows } = await sql<{ person: number; hold: string }>`
+  const { rows } = await sql<{ person: number; hold: string; here: boolean }>`
     with own as (
-      select k.person, k.subject, k.parts from probity.run_key as k
+      select k.person, k.chunk, k.subject, k.parts from probity.run_key as k
       where k.run_id = ${people.runId} and k.class = ${people.class} and k.subject = ${subject} and k.identity = 'key'
-        and (${people.chunk}::integer is null or k.chunk = ${people.chunk})
     ), held as (
-      select own.person, h.hold_id as hold from own join probity.hold as h on h.subject = own.subject and h.subject_key = own.parts and ${ACTIVE}
+      select own.person, own.chunk, h.hold_id as hold from own join probity.hold as h on h.subject = own.subject and h.subject_key = own.parts and ${ACTIVE}
       union all
-      select own.person, it.hold from own
+      select own.person, own.chunk, it.hold from own
       join unnest(${elsewhere.map(({ person }) => person)}::integer[], ${elsewhere.map(({ hold }) => hold)}::text[]) as it (person, hold)
         on it.person = own.person
     )
-    select held.person, min(held.hold) as hold from held group by held.person order by held.person`.execute(trx);
-  const held = { people: rows.map((row) => row.person), holds: rows.map((row) => row.hold) };
+    select held.person, min(held.hold) as hold, coalesce(bool_or(held.chunk = ${people.chunk}::integer), true) as here
+    from held group by held.person order by held.person`.execute(trx);
+  const here = rows.filter((row) => row.here);
+  const held = { people: here.map((row) => row.person), holds: here.map((row) => row.hold) };
+  const heldAnywhere = rows.map((row) => row.person);
   const clock = await sql<{ now: Date }>`select now() as now`.execute(trx);
-  return { trx, target, who: { ...people, subject, without: held.people }, held, holds, now: clock.rows[0]!.now, locking };
+  return { trx, target, who: { ...people, subject, without: held.people, heldAnywhere }, held, holds, now: clock.rows[0]!.now, locking };
 }
 
 /** Rows that a way reaches and that no way before it did. */
@@ -80,7 +82,7 @@ export async function enterRows(look: Look, index: number): Promise<Reached[]> {
   for (const way of plan.ways) {
     let rows = 0;
     if (held.people.length > 0) {
-      const { from, where } = joinedAlong(way, name, target.catalog, { ...who, without: [] }, ownedAlone(look, true));
+      const { from, where } = joinedAlong(way, name, target.catalog, { ...who, without: [], heldAnywhere: [] }, ownedAlone(look, true));
       const result = await sql`
         insert into ${ROWS} (tbl, oid, tid, outcome, why)
         select ${sql.lit(index)}, ${ident(ROW)}.tableoid, ${ident(ROW)}.ctid, 'held', 'hold:' || min(it.hold)

@@ -1,5 +1,6 @@
 import { sql, type RawBuilder } from 'kysely';
 import type { Catalog, CatalogColumn } from '../../../domain/catalog.ts';
+import { KEY_IDENTITY } from '../../../domain/requests/graph.ts';
 import type { ErasureWay, Owner } from '../../../domain/requests/model.ts';
 import type { Edge } from '../../../domain/retention/graph.ts';
 import { EMAIL } from '../../../domain/serving/replica.ts';
@@ -17,6 +18,8 @@ export interface Who extends People {
   readonly subject: string;
   /** Ordinals of people who are held as a whole: left out. */
   readonly without: readonly number[];
+  /** The same of the people of all chunks: who goes in another chunk of the run owns no more than who goes in this one. */
+  readonly heldAnywhere: readonly number[];
 }
 
 /** True of rows of the shared table `alias` that nobody else owns. */
@@ -105,6 +108,7 @@ function amongKeys({ identity }: ErasureWay, who: Who): Condition {
  * what it stands for is known to be gone by their tombstone.
  */
 export function ownedByOthers(owners: readonly Owner[], table: string, alias: string, catalog: Catalog, who: Who): Condition {
+  const going = { ...who, chunk: null, without: who.heldAnywhere };
   const each = owners.map((owner) => {
     const columns = owner.columns.map((column) => ident(alias, column));
     const when = Object.entries(owner.when).map(([column, value]) => sql<boolean>`${ident(alias, column)}::text = ${String(value)}`);
@@ -113,14 +117,16 @@ export function ownedByOthers(owners: readonly Owner[], table: string, alias: st
       owner.subject === who.subject
         ? [
             sql<boolean>`(${sql.join(columns.map((column) => sideOf(owner, column)))}) not in
-              (select ${sql.join(parts)} from probity.run_key as ${ident(KEY)} where ${identityKeys(owner.identity, who).where})`,
+              (select ${sql.join(parts)} from probity.run_key as ${ident(KEY)} where ${identityKeys(owner.identity, going).where})`,
           ]
         : [];
     const texts = columns.map((column) => sql`${column}::text`);
     const value = texts.length === 1 ? texts[0]! : sql`to_jsonb(array[${sql.join(texts)}])::text`;
     const erased = sql<boolean>`not probity.is_erased(${owner.subject}::text, ${owner.identity}::text, ${value}, null::timestamptz,
       ${owner.purposes}::text[])`;
-    return all([...columns.map((column) => sql<boolean>`${column} is not null`), ...when, ...among, erased]);
+    // A blank is nobody's address, and what we have written in place of one, neither.
+    const said = owner.identity === KEY_IDENTITY ? [] : [sql<boolean>`btrim(${value}) <> '' and ${value} !~ '^erased(-|$)'`];
+    return all([...columns.map((column) => sql<boolean>`${column} is not null`), ...said, ...when, ...among, erased]);
   });
   return any(each);
 }

@@ -4,11 +4,18 @@ import { resolveRoles, type Reference } from '../../../domain/people/roles.ts';
 const PERSON = 'public.person';
 const STAFF = 'public.staff';
 
-const to = (from: string, columns: string, target: string | null, declared: Reference['declared'] = null): Reference => ({
+const to = (
+  from: string,
+  columns: string,
+  target: string | null,
+  declared: Reference['declared'] = null,
+  polymorphic = false,
+): Reference => ({
   from: `public.${from}`,
   columns: columns.split(' '),
   to: target,
   declared,
+  polymorphic,
 });
 
 /** `person_id owner`, by the order in which references are given; a reference that leads to nobody is left out. */
@@ -79,11 +86,9 @@ describe('what is plain', () => {
   });
 
   test('one pair of columns that means one of several tables is one reference', () => {
-    expect(said([to('note', 'about', PERSON), to('note', 'about', 'public.order'), to('order', 'person_id', PERSON)])).toEqual([
-      'note.about owner',
-      'note.about owner',
-      'order.person_id owner',
-    ]);
+    expect(
+      said([to('note', 'about', PERSON, null, true), to('note', 'about', 'public.order', null, true), to('order', 'person_id', PERSON)]),
+    ).toEqual(['note.about owner', 'note.about owner', 'order.person_id owner']);
   });
 });
 
@@ -101,6 +106,10 @@ describe('what is not', () => {
       'order.person_id unclear',
       'order.agent_mail unclear',
     ]);
+  });
+
+  test('one column that names two at once', () => {
+    expect(said([to('log', 'x', PERSON), to('log', 'x', STAFF)])).toEqual(['log.x unclear', 'log.x unclear']);
   });
 
   test('several that lead to people, and a part that names another', () => {

@@ -39,9 +39,14 @@ export class Naive {
       data ?? Object.fromEntries(Object.entries(given.data).map(([name, rows]) => [name, rows.map((row) => structuredClone(row))]));
   }
 
-  /** Erases people, named by their first key column; returns rows by outcome and table. */
-  erase(people: readonly Row[]): Record<string, number> {
-    const held = people.filter((person) => this.#given.holds.some((hold) => hold.kind === 'subject' && hold.person + 1 === person['a']));
+  /**
+   * Erases people, named by their first key column; returns rows by outcome and table. `everybody`: who goes in the same run, in whichever chunk,
+   * and so is nobody who still owns something.
+   */
+  erase(people: readonly Row[], everybody: readonly Row[] = people): Record<string, number> {
+    const isHeld = (person: Row): boolean => this.#given.holds.some((hold) => hold.kind === 'subject' && hold.person + 1 === person['a']);
+    const held = people.filter(isHeld);
+    const going = everybody.filter((person) => !isHeld(person));
     const active = people.filter((person) => !held.includes(person));
     const entries: Entry[] = [];
     // Who owns what is shared is asked for by the others.
@@ -50,7 +55,7 @@ export class Naive {
         const named = table.json !== null && active.some((person) => mentions(row['doc'] as Doc | null, person['mail']));
         const owners = (some: readonly Row[], outsiders: readonly Outcome[]): boolean =>
           this.#planned(table) &&
-          some.some((person) => this.#belongs(table, row, person, entries, { outsiders, active: some === held ? people : active }));
+          some.some((person) => this.#belongs(table, row, person, entries, { outsiders, active: some === held ? everybody : going }));
         const own = (otherwise: Outcome): Outcome => this.#own(table, row, otherwise);
         const byHeld = owners(held, []);
         const reached = byHeld || owners(active, ['held']);
@@ -62,7 +67,7 @@ export class Naive {
         entries.push({ table, row, outcome, reached, named: named && free, cut: free ? cut : [] });
       }
     }
-    for (const entry of entries) if (this.#isShared(entry, entries) || this.#isOthersToo(entry, active)) entry.outcome = 'shared';
+    for (const entry of entries) if (this.#isShared(entry, entries) || this.#isOthersToo(entry, going)) entry.outcome = 'shared';
     for (let again = true; again;) {
       again = false;
       for (const entry of entries) {

@@ -4,7 +4,7 @@ insert into employee select i, 'employee' || i || '@club.example', 'Employee Num
 insert into team select i, 'Team ' || i, null from generate_series(1, 4) i;
 insert into member select i, 'member' || i || '@mail.example', case when i in (5, 6, 7) then 'n/a' else '+49 30 9000' || lpad(i::text, 4, '0') end,
   'Wilhelmina Testperson' || i, 1960 + i, case i when 1 then 'administrator' else 'member' end, 'active', i % 2 = 0,
-  timestamptz '2024-01-01' + i * interval '1 day', null, 1 + i % 4, case when i > 1 then 1 end
+  timestamptz '2024-01-01' + i * interval '1 day', timestamptz '2026-06-01', 1 + i % 4, case when i > 1 then 1 end
   from generate_series(1, 20) i;
 update team set lead_id = team_id;
 insert into access_grant select i, 'lathe', 1, '2025-01-01' from generate_series(2, 20, 2) i;
