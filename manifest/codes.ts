@@ -290,7 +290,7 @@ export const CODES = {
   P132: {
     severity: 'warning',
     title: 'A trigger may swallow or refuse deletes',
-    help: 'A BEFORE DELETE row trigger can cancel what the plan does. A table whose rows survive their DELETE stops the run as an error. Only `info` for updates.',
+    help: 'A BEFORE DELETE row trigger can cancel what the plan does, and one of the statement can refuse it altogether. A table whose rows survive their DELETE stops the run as an error. Only `info` for updates.',
   },
   P133: { severity: 'error', title: 'Not a JSON column', help: 'Paths under `json` need a column of type json or jsonb.' },
   P134: {
@@ -347,6 +347,11 @@ export const CODES = {
     severity: 'warning',
     title: 'Values that are nobody’s identity',
     help: 'Several rows of the subject have what plainly stands for no value (`n/a`, `unknown`, `000000`), or more than 20 have the same (a call centre’s number, a reseller’s address). Of names only the former counts. Nobody is looked up by it and it is not searched for, so that rows that refer by it go with nobody. Set it null, or leave it. The value is shown only where it plainly says nothing of anybody. Of large tables a sample is counted. Only `info` where a store gave no count in time.',
+  },
+  P145: {
+    severity: 'warning',
+    title: 'A subject that is known by its key alone',
+    help: 'After an erasure every text is searched for the person’s identities. Without any, their name in somebody else’s comment is no trace. Name the columns that say who they are under `identities`: e-mail, phone, user name, address of a profile.',
   },
   P150: {
     severity: 'error',

@@ -79,8 +79,11 @@ function unwritable(check: StoreCheck, live: CatalogTable, privileges: ReadonlyS
   }
   for (const trigger of live.triggers) {
     const event = trigger.events.find((it) => (it === 'delete' || it === 'update') && privileges.has(it));
-    if (!trigger.enabled || trigger.level !== 'row' || trigger.timing === 'after' || !event) continue;
-    const message = `the trigger \`${trigger.name}\` runs ${trigger.timing} each ${event} on \`${tableName(live)}\` and could cancel it`;
+    if (!trigger.enabled || trigger.timing === 'after' || !event) continue;
+    // A trigger of the statement cannot cancel a row, but it may raise an error, and then nothing of the run happens.
+    const could = trigger.level === 'row' ? 'cancel' : 'refuse';
+    const each = trigger.level === 'row' ? `each ${event}` : `each statement that ${event}s`;
+    const message = `the trigger \`${trigger.name}\` runs ${trigger.timing} ${each} on \`${tableName(live)}\` and could ${could} it`;
     // Nearly every schema touches `updated_at` so; a swallowed delete is rarer and worse.
     check.add('P132', at, message, null, event === 'delete' ? 'warning' : 'info');
   }

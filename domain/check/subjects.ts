@@ -21,7 +21,23 @@ export function checkSubjects(check: StoreCheck): void {
     }
   }
   partsOfSubjects(check);
+  nameless(check);
   paths(check);
+}
+
+/** Somebody whose own row says who they are can be looked for in texts; by a key alone hardly. */
+function nameless(check: StoreCheck): void {
+  for (const [name, subject] of Object.entries(check.manifest.subjects)) {
+    const columns = check.manifest.tables[subject.table]?.columns ?? {};
+    const telling = Object.keys(columns).filter((column) => columns[column]!.identifying && !subject.key.includes(column));
+    if (storeOf(subject.table) !== check.store || Object.keys(subject.identities).length > 0 || telling.length === 0) continue;
+    check.add(
+      'P145',
+      ['subjects', name],
+      `\`${name}\` has no identities: texts are searched for its key alone, not for ${listed(telling)}`,
+      `write \`identities: { ${telling[0]}: ${telling[0]}, … }\``,
+    );
+  }
 }
 
 /** `customer.country` in `regimes.from` and `recipients.*.receives`: an identity, or a column of the subject's table. */

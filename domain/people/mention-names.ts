@@ -11,7 +11,7 @@ const ROLES = new Set(
 );
 
 /** Words that say it of the noun behind them: `assigned_account_id`, `target_user_id`. */
-const QUALIFIERS = new Set(['assigned', 'mentioned', 'responsible', 'tagged', 'target', 'targeted']);
+const QUALIFIERS = new Set(['bot', 'default', 'system', 'assigned', 'mentioned', 'responsible', 'tagged', 'target', 'targeted']);
 
 /** What goes *to* somebody who only takes part. Not `bill_to`, `sold_to`, `belongs_to`: these are whose row it is. */
 const TOWARDS = new Set([

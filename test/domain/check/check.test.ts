@@ -315,6 +315,7 @@ describe('access', () => {
       writes: { tables: [], more: false },
     } as const;
     expect(lacking({ triggers: [trigger] })).toEqual(['warning P132 ']);
+    expect(lacking({ triggers: [{ ...trigger, level: 'statement' }] })).toEqual(['warning P132 ']);
     expect(lacking({ triggers: [{ ...trigger, timing: 'after' }] })).toEqual([]);
     expect(lacking({ triggers: [{ ...trigger, enabled: false }] })).toEqual([]);
   });
@@ -332,6 +333,16 @@ tables:
     const wrong = check(text.replace('key: id', 'key: email'), person, visit({ foreignKeys: [key('person', 'person')] }));
     expect(wrong.find((it) => it.includes('P114'))).toContain('`email` is not unique in `public.person` → write `key: id`');
     expect(codes(check(text.replace('email: email', 'email: mail'), person, visit({})))).toContain('P103');
+  });
+
+  test('a subject whose row says who it is, and that has no identity to look for', () => {
+    const telling = text.replace(
+      'shop.public.person: {}',
+      'shop.public.person: { columns: { id: key, email: { category: contact, identifying: true } } }',
+    );
+    const there = visit({ foreignKeys: [key('person', 'person')] });
+    expect(codes(check(telling.replace(', identities: { email: email }', ''), person, there))).toContain('P145');
+    expect(codes(check(telling, person, there))).not.toContain('P145');
   });
 
   test('personal data without a way to a subject', () => {
