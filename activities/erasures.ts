@@ -28,6 +28,7 @@ import { readScanScope, scan } from '../database/requests/scan.ts';
 import { readScan, removeScan, scanResult } from '../database/requests/scan-result.ts';
 import { addEvent } from '../database/requests/verbs.ts';
 import { readRun, setRunState } from '../database/runs.ts';
+import { describe, StoreError } from '../database/errors.ts';
 import type { Store } from '../database/store.ts';
 import type { Certificate } from '../domain/evidence/certificate.ts';
 import { chainHeads } from '../domain/evidence/chain.ts';
@@ -36,6 +37,7 @@ import { foundInKept, heldStores, erasureOutcome, erasureOutcomes, erasureStatem
 import { planStores } from '../domain/requests/plan.ts';
 import { approvalPolicy } from '../domain/requests/policy.ts';
 import { withoutDismissed } from '../domain/requests/scan.ts';
+import { STOPPED } from '../domain/requests/waits.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { guarded, refusal } from './failures.ts';
 import { refuseOtherSigner } from './keys.ts';
@@ -80,7 +82,7 @@ export function erasureActivities(dependencies: ActivityDependencies) {
 
   /** Erases in one store, to its closing statement. Fails retryably, with type `leased`, while another run has one of the tables. */
   const eraseStore = (request: StoreRequest): Promise<Carried> =>
-    guarded(async () => {
+    saying(request, async () => {
       const context = await erasureContext(dependencies, request.requestId);
       await refuseForgotten(context, request);
       return eraseIn(await workOf(context, request), false);
@@ -88,7 +90,7 @@ export function erasureActivities(dependencies: ActivityDependencies) {
 
   /** Searches one store for what is left of the people, all of them at once; what came in its planned tables meanwhile is erased as well. */
   const scanStore = (request: StoreRequest): Promise<{ readonly hits: number }> =>
-    guarded(async () => {
+    saying(request, async () => {
       const context = await erasureContext(dependencies, request.requestId);
       const { plan, manifest } = context;
       const { store, classes } = context.at(request.index);
@@ -181,6 +183,20 @@ export function erasureActivities(dependencies: ActivityDependencies) {
     });
 
   return { openErasure: openErasureOf, eraseStore, scanStore, finishErasure };
+
+  /** What another attempt would meet again stops the work: whoever looks at the request is told, and lets it go on once it is mended. */
+  function saying<T>({ requestId }: StoreRequest, work: () => Promise<T>): Promise<T> {
+    return guarded(async () => {
+      try {
+        return await work();
+      } catch (thrown) {
+        const error = describe(thrown, { store: 'of this job' });
+        if (error instanceof StoreError && !error.retryable)
+          await addEvent(home, { id: requestId, verb: 'wait', state: 'running', actor: SERVICE.name, code: `${STOPPED}${error.code}` });
+        throw thrown;
+      }
+    });
+  }
 
   /** Of nobody nothing is found: a store that was restored, or emptied by hand, must not look like one that is clean. */
   async function refuseForgotten({ plan, at }: ErasureContext, { requestId, index }: StoreRequest): Promise<void> {

@@ -2,7 +2,7 @@ import { foundText, lastDone, restsWith, type FoundInKept, type RequestEvent, ty
 import { obligedText, type Obligation } from './obligation-text.ts';
 import { noticeText, type Notice } from '../client/requests/notices.ts';
 import { showDay, showShortDay, showTime, showTimeOfDay } from '../client/times.ts';
-import { groundsText, isOver, REFUSAL_ARTICLES } from '../client/requests/words.ts';
+import { groundsText, isOver, REFUSAL_ARTICLES, STOPPED } from '../client/requests/words.ts';
 import type { Context } from './context.ts';
 import { textTable } from './table.ts';
 
@@ -92,6 +92,11 @@ export function waitText(id: string, code: string | null): string[] {
       `            give every worker the same ${variable}: the work then goes on by itself`,
     ];
   }
+  if (code?.startsWith(STOPPED))
+    return [
+      `NOT DONE    the work stopped at an error (${code.slice(STOPPED.length)}) that another attempt would meet again: the worker’s log names the store and the table`,
+      `            nothing of that step was changed. Mend it, and have the work go on: probity request resume ${id}`,
+    ];
   if (code === 'rows_left')
     return [
       'NOT DONE    rows of the person come faster than they go: find out what writes them, and stop it',

@@ -9,3 +9,4 @@ export {
   type VerificationMethod,
 } from '../../domain/requests/kinds.ts';
 export { isOver, LEDGER_KINDS, REQUEST_KINDS } from '../../domain/requests/state.ts';
+export { STOPPED } from '../../domain/requests/waits.ts';

@@ -63,6 +63,7 @@ describe('a small manifest', () => {
       },
       floor: null,
       because: null,
+      stays: null,
     });
   });
 });
