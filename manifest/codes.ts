@@ -353,6 +353,11 @@ export const CODES = {
     title: 'A subject that is known by its key alone',
     help: 'After an erasure every text is searched for the person’s identities. Without any, their name in somebody else’s comment is no trace. Name the columns that say who they are under `identities`: e-mail, phone, user name, address of a profile.',
   },
+  P146: {
+    severity: 'warning',
+    title: 'A check on a reference that is cut',
+    help: 'A reference that only mentions a person becomes null when their row goes. A CHECK constraint that needs the column, such as one that counts how many of several are filled, refuses that, and the erasure stops before anything is changed. Let the check allow null, or say whose the row is in another way.',
+  },
   P150: {
     severity: 'error',
     title: 'Nothing says whose the rows are',

@@ -13,6 +13,27 @@ export function checkRoles(check: StoreCheck): void {
     // prettier-ignore
     unclear(check, table, references);
   declared(check, mapped);
+  cuts(check);
+}
+
+/** A reference that only mentions somebody is set null with them: a check that needs it stops the erasure, although nothing is lost by that. */
+function cuts(check: StoreCheck): void {
+  for (const { from, columns, as, foreignKey } of check.edges) {
+    const live = check.catalog.tables[from];
+    if (as !== 'mention' || foreignKey === null || live === undefined || !(`${check.store}.${from}` in check.manifest.tables)) continue;
+    const cut = columns.filter((name) => live.columns.some((it) => it.name === name && it.nullable));
+    for (const { name, definition } of live.checks) {
+      const words = new Set((definition.match(/"[^"]+"|[\p{L}_][\p{L}\p{N}_$]*/gu) ?? []).map((it) => it.replaceAll('"', '')));
+      const needed = cut.find((column) => words.has(column));
+      if (needed !== undefined)
+        check.add(
+          'P146',
+          placeOfTable(check, from),
+          `the check \`${name}\` of \`${from}\` asks for \`${needed}\`, which becomes null when the person it mentions is erased`,
+          'see that it allows null there: a step that breaks it stops, and changes nothing',
+        );
+    }
+  }
 }
 
 function unclear(check: StoreCheck, table: string, references: readonly MappedReference[]): void {

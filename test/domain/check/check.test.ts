@@ -433,6 +433,16 @@ tables: { shop.public.person: { purposes: [ads] }, shop.public.grant: { purposes
     expect(found('{ from: shop.public.grant.granter, to: p, as: both }, { from: shop.public.grant.person, to: p, as: both }')).toEqual([]);
   });
 
+  test('a check that counts on a reference which is cut', () => {
+    const counted = { ...grant, checks: [{ name: 'filled', definition: 'CHECK ((num_nonnulls(person, granter) >= 2))' }] };
+    const said = (some: typeof grant) =>
+      check(`${text}references: [{ from: shop.public.grant.granter, to: p, as: mention }]`, person, some, line).filter((it) =>
+        / P146 /.test(it),
+      );
+    expect(said(counted)).toEqual([expect.stringContaining('the check `filled` of `public.grant` asks for `granter`')]);
+    expect(said(grant)).toEqual([]);
+  });
+
   test('a key of several columns is named by one that no other has', () => {
     const keyed = {
       foreignKeys: [
