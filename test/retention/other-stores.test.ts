@@ -53,9 +53,8 @@ test('a hold on a person reaches them there, also under an address that they got
   await world.support(`insert into call select i, 'customer', i::text, now() - interval '3 years' from generate_series(1, 5) i`);
   const hold = ['hold', 'add', '--subject', 'customer', '--reason', 'lawsuit', '--id', 'H-3'];
   // Also where the person's own table is elsewhere.
-  for (const key of ['99999', '03'])
-    expect(await world.probity([...hold, '--store', 'support'], { input: `${key}\n` })).toMatchObject({ code: 2 });
-  const { out } = await world.probity(hold, { input: '3\n' });
+  expect(await world.probity([...hold, '--store', 'support'], { input: '99999\n' })).toMatchObject({ code: 2 });
+  const { out } = await world.probity(hold, { input: '03\n' });
   expect(out).toContain('hold H-3 is in force in shop, support');
   expect(out).toContain('1 support.public.reply, 1 support.public.call');
   const names = await world.support(`select identity from probity.hold_name where hold_id = 'H-3' order by 1`);
