@@ -15,16 +15,31 @@ export function cutOff(asOf: Date, keep: IsoDuration, zone: string): Date {
   // Of two instants that the clocks show alike the earlier one: between them the wall clock has run back.
   const guess = first(at(asOf, zone).minus(length)).toMillis();
   const over = (instant: number): boolean => at(new Date(instant), zone).plus(length).toMillis() <= asOf.getTime();
-  if (over(guess)) return new Date(guess);
   // Subtracting does not undo adding where the clocks skip an hour, or in durations that mix months and days.
-  let low = guess - LARGEST_DIFFERENCE_MS;
-  let high = guess;
+  const found = over(guess) ? guess : lastBefore(guess - LARGEST_DIFFERENCE_MS, guess, over);
+  // Of days that a short month cuts down to its last one, such as 29 to 31 December and 14 months, an earlier day may end later.
+  for (let days = MOST_CUT_DAYS; days > 0; days--) {
+    const next = at(new Date(found), zone)
+      .startOf('day')
+      .minus({ days: days - 1 });
+    const end = next.toMillis() - 1;
+    if (!over(end)) return new Date(lastBefore(next.minus({ days: 1 }).toMillis() - 1, end, over));
+  }
+  return new Date(found);
+}
+
+/** A month has at most three days more than another. */
+const MOST_CUT_DAYS = 3;
+
+/** The last instant between two at which it is over, where it is at the first and not at the last. */
+function lastBefore(first: number, last: number, over: (instant: number) => boolean): number {
+  let [low, high] = [first, last];
   while (high - low > 1) {
     const middle = Math.floor((low + high) / 2);
     if (over(middle)) low = middle;
     else high = middle;
   }
-  return new Date(low);
+  return low;
 }
 
 /**

@@ -55,6 +55,12 @@ describe('cutOff', () => {
     expect(found.getTime()).toBeGreaterThan(Date.parse('2023-03-26T00:59:00Z'));
   });
 
+  test('of days that a short month cuts down to its last one none goes before its own end', () => {
+    // 30 December 2006, 23:59, and fourteen months, three days and four hours are 4 March 2008, since there was no 30 February.
+    const found = cutOff(new Date('2008-03-03T03:00:00Z'), 'P1Y2M3DT4H', 'Europe/Berlin');
+    expect(found.getTime()).toBeLessThan(berlin('2006-12-30T01:00').getTime());
+  });
+
   test('is never early, and at most five days late', () => {
     fc.assert(
       fc.property(instant, keep, zone, fc.integer({ min: 1, max: 8_000_000 }), (asOf, length, inZone, back) => {
