@@ -28,10 +28,12 @@ interface Hop {
  */
 export function erasureWays(graph: ErasureGraph): ErasureWays {
   const distance = distances(graph);
+  const owners = new Map([...distance.keys()].map((table) => [table, ownersOf(graph, table)]));
+  const walk: Walk = { graph, distance, owners };
   const ways = new Map<string, readonly ErasureWay[]>();
   const tooFar: string[] = [];
   for (const table of [...distance.keys()].sort()) {
-    const found = sorted(waysFrom(graph, distance, table, [table], table));
+    const found = sorted(waysFrom(walk, table, [table], table));
     if (found.length === 0 || found.length > MAX_WAYS) tooFar.push(table);
     if (found.length > 0) ways.set(table, found.slice(0, MAX_WAYS));
   }
@@ -84,14 +86,17 @@ function goesAlong(rule: ErasureGraph['shared'][number]['rule']): boolean {
   return rule.onErase === 'delete' || (rule.onErase === 'detach' && rule.lastOwner === 'delete');
 }
 
-function waysFrom(
-  graph: ErasureGraph,
-  distance: ReadonlyMap<string, number>,
-  table: string,
-  visited: readonly string[],
-  start: string,
-): ErasureWay[] {
-  const owners = ownersOf(graph, table);
+/** What is asked again and again on the way through a dense schema. */
+interface Walk {
+  readonly graph: ErasureGraph;
+  /** Hops to the nearest table that names the subject. */
+  readonly distance: ReadonlyMap<string, number>;
+  readonly owners: ReadonlyMap<string, readonly Owner[]>;
+}
+
+function waysFrom(walk: Walk, table: string, visited: readonly string[], start: string): ErasureWay[] {
+  const { graph, distance } = walk;
+  const owners = walk.owners.get(table) ?? [];
   const here = directEnds(graph, table).map((end): ErasureWay => ({
     steps: [],
     ...end,
@@ -107,7 +112,7 @@ function waysFrom(
   // Stops as soon as there are more than are followed: a dense schema has more ways than anybody could count.
   for (const hop of on) {
     if (ways.length > MAX_WAYS) break;
-    const further = waysFrom(graph, distance, hop.edge.to, [...visited, hop.edge.to], start);
+    const further = waysFrom(walk, hop.edge.to, [...visited, hop.edge.to], start);
     ways.push(...further.flatMap((way) => prefixed(hop, way, owners)));
   }
   return ways;
