@@ -1,4 +1,9 @@
-import type { DraftInput } from './draft.ts';
+/** Stores by the name that the manifest shall give them. */
+export interface Addressed {
+  readonly catalogs: Readonly<Record<string, unknown>>;
+  /** What to write as `url`, such as `${DATABASE_URL}`. A URL with a password is replaced by a variable. */
+  readonly storeUrls: Readonly<Record<string, string>>;
+}
 
 /** A variable that the drafted file expects in the environment. */
 export interface Expected {
@@ -11,7 +16,7 @@ export interface Expected {
 const PASSWORD = /(:\/\/[^/@:]*:)(?!\$\{)[^/@]+(@)|([?&]password=)(?!\$\{)[^&]+/g;
 
 /** How the file spells the address of each store: as it was given, but for one with a password, which only a variable may hold. */
-export function addresses({ catalogs, storeUrls }: Pick<DraftInput, 'catalogs' | 'storeUrls'>): {
+export function addresses({ catalogs, storeUrls }: Addressed): {
   readonly urls: Readonly<Record<string, string>>;
   readonly expected: readonly Expected[];
 } {

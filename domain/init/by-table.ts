@@ -1,7 +1,7 @@
 import type { CatalogColumn, CatalogTable } from '../catalog.ts';
 import { soundsLikeMention } from '../people/mention-names.ts';
 import { has, is, singular } from '../words.ts';
-import type { ColumnGuess } from './categories.ts';
+import type { ColumnGuess } from './guess.ts';
 
 type Told = Pick<ColumnGuess, 'category' | 'identifying' | 'anything' | 'reason'>;
 

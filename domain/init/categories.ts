@@ -2,22 +2,9 @@ import type { CatalogColumn, CatalogTable } from '../catalog.ts';
 import { has } from '../words.ts';
 import { guessByTable } from './by-table.ts';
 import { COLUMN_RULES } from './column-rules.ts';
+import type { ColumnGuess } from './guess.ts';
 import { namedLikePeople } from './names.ts';
 import type { ColumnShape } from './samples.ts';
-
-/** What a column seems to be for. Categories are the words of the manifest. */
-export interface ColumnGuess {
-  readonly category: string;
-  readonly identifying: boolean;
-  readonly protected: string | null;
-  readonly special: string | null;
-  /** Whole objects written as one value: personal whatever the table is about. */
-  readonly anything: boolean;
-  /** Null when the catalog says so and nothing was guessed. */
-  readonly reason: string | null;
-  /** Which identity it could be. */
-  readonly identity: 'email' | 'phone' | null;
-}
 
 /** Shares from which on the sample decides, against the name if need be. Below, single values are more likely exceptions. */
 const MOSTLY = 0.5;

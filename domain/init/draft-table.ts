@@ -1,6 +1,5 @@
-import type { AddGuess } from './guess.ts';
+import type { AddGuess, ColumnGuess } from './guess.ts';
 import { UNREVIEWED } from './purpose.ts';
-import type { ColumnGuess } from './categories.ts';
 import { rowsOf, type RetentionGuess } from './retention.ts';
 import type { SubjectGuess } from './subjects.ts';
 import type { SurveyedTable } from './survey.ts';

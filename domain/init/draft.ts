@@ -1,6 +1,6 @@
 import type { Catalog } from '../catalog.ts';
 import { describeTable, writeTable } from './draft-table.ts';
-import { addresses, type Expected } from './addresses.ts';
+import { type Addressed, addresses, type Expected } from './addresses.ts';
 import { footer } from './footer.ts';
 import type { AddGuess, Guess } from './guess.ts';
 import { UNREVIEWED } from './purpose.ts';
@@ -13,12 +13,10 @@ import { guessSubjects, type SubjectGuess } from './subjects.ts';
 import { survey, type Survey, type SurveyedTable } from './survey.ts';
 import { flow, list, MARK, mark, scalar } from './write.ts';
 
-export interface DraftInput {
+export interface DraftInput extends Addressed {
   /** By the name that the manifest shall give the store; the first one becomes home. */
   readonly catalogs: Readonly<Record<string, Catalog>>;
   readonly samples: Readonly<Record<string, StoreSamples>>;
-  /** What to write as `url`, such as `${DATABASE_URL}`. A URL with a password is replaced by a variable. */
-  readonly storeUrls: Readonly<Record<string, string>>;
   readonly organisation?: string;
   readonly timezone?: string;
 }

@@ -1,6 +1,7 @@
 import type { Catalog, CatalogColumn, CatalogTable } from '../catalog.ts';
 import { incomingKeys, type IncomingKey } from '../fingerprint.ts';
-import { guessColumn, isPersonal, type ColumnGuess } from './categories.ts';
+import { guessColumn, isPersonal } from './categories.ts';
+import type { ColumnGuess } from './guess.ts';
 import { NO_SAMPLES, type ColumnShape, type StoreSamples } from './samples.ts';
 
 /** A table with everything that guesses about it start from. */
